@@ -1,0 +1,8 @@
+export default {
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: { '\\.ts$': './test/support/strip_types.js' },
+  testMatch: ['<rootDir>/test/**/*.test.ts'],
+  globalSetup: './test/support/global_setup.ts',
+  globalTeardown: './test/support/global_teardown.ts',
+  testTimeout: 60_000,
+}
