@@ -1,0 +1,45 @@
+-- The schema's files, in the order in which they build an empty database. One transaction, run by `migrate`.
+\ir schema/roles.sql
+\ir schema/schemas.sql
+\ir schema/auth_private/migrations.sql
+
+\ir schema/auth/jwt.sql
+\ir schema/auth/uid.sql
+\ir schema/auth/role.sql
+\ir schema/auth/users.sql
+\ir schema/auth/identities.sql
+\ir schema/auth/sessions.sql
+\ir schema/auth/audit_log_entries.sql
+\ir schema/auth_private/wechat_codes.sql
+\ir schema/auth_private/events.sql
+\ir schema/auth_private/wechat_access_tokens.sql
+
+\ir schema/auth_private/mask_phone.sql
+\ir schema/auth_private/user_json.sql
+
+\ir schema/auth_private/session_user_id.sql
+\ir schema/auth_private/enter_session.sql
+\ir schema/auth_private/get_user.sql
+\ir schema/auth_private/request_claims.sql
+\ir schema/auth_private/refresh_session.sql
+\ir schema/auth_private/sign_out.sql
+
+\ir schema/auth_private/signing_user_id.sql
+\ir schema/auth_private/wechat_sign_in.sql
+
+\ir schema/auth_private/wechat_code_outcome.sql
+\ir schema/auth_private/wechat_claim_code.sql
+\ir schema/auth_private/wechat_release_code.sql
+\ir schema/auth_private/wechat_bind_phone.sql
+
+\ir schema/auth_private/wechat_take_access_token.sql
+\ir schema/auth_private/wechat_put_access_token.sql
+
+\ir schema/auth_private/relay_events.sql
+
+\ir schema/auth_private/admin_lock_user.sql
+\ir schema/auth/admin_find_user.sql
+\ir schema/auth/admin_bind_phone.sql
+\ir schema/auth/admin_unbind_phone.sql
+
+\ir schema/schema_end.sql

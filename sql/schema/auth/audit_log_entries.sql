@@ -1,0 +1,34 @@
+-- Why: who did what to whose account, and why, after the account itself is gone. No foreign key, no full phone.
+create table auth.audit_log_entries (
+  id bigint generated always as identity,
+  created_at timestamptz not null default now(),
+  action text not null,
+  user_id uuid,
+  actor text not null,
+  session_id uuid,
+  details jsonb not null default '{}',
+  constraint audit_log_entries_pkey primary key (id),
+  constraint audit_log_entries_no_full_phone check (details::text !~ '\+[0-9]{7,}')
+);
+
+create index audit_log_entries_user_id_idx on auth.audit_log_entries (user_id, id);
+
+alter table auth.audit_log_entries enable row level security;
+
+comment on table auth.audit_log_entries is 'What happened to accounts: appended to, never changed.';
+comment on column auth.audit_log_entries.id is 'In the order of writing.';
+comment on column auth.audit_log_entries.created_at is 'The time of the transaction.';
+comment on column auth.audit_log_entries.action is
+  'user_signed_up, user_signed_in, user_signed_out, phone_bound, phone_refused, phone_unbound, refresh_token_reused.';
+comment on column auth.audit_log_entries.user_id is 'Whose account it is.';
+comment on column auth.audit_log_entries.actor is 'user, or admin:<database login> for the functions of administrators.';
+comment on column auth.audit_log_entries.session_id is 'The session in which it happened; null for administrators.';
+comment on column auth.audit_log_entries.details is 'More about it. Phones are masked: +86138****8000.';
+
+grant insert (action, user_id, actor, session_id, details) on auth.audit_log_entries
+  to auth_signer, auth_keeper, auth_binder, auth_steward;
+create policy audit_log_entries_steward_insert on auth.audit_log_entries for insert to auth_steward
+  with check (actor like 'admin:%');
+
+grant select on auth.audit_log_entries to service_role;
+create policy audit_log_entries_service_role_select on auth.audit_log_entries for select to service_role using (true);

@@ -1,0 +1,30 @@
+-- The outbox. Why a table and not graphile_worker.add_job: add_job notifies, and NOTIFY serialises all commits of the
+-- database. An event is a row of the transaction it tells of; the worker's relay moves rows to jobs in batches.
+create table auth_private.events (
+  id bigint generated always as identity,
+  type text not null,
+  user_id uuid not null,
+  data jsonb not null default '{}',
+  created_at timestamptz not null default now(),
+  relayed_at timestamptz,
+  constraint events_pkey primary key (id),
+  constraint events_type_is_known check (
+    type in ('user.created', 'user.signed_in', 'phone.bound', 'phone.unbound',
+             'user.merged', 'user.deleted', 'authorization.revoked'))
+);
+
+create index events_not_relayed_idx on auth_private.events (id) where relayed_at is null;
+
+alter table auth_private.events enable row level security;
+
+grant insert (type, user_id, data) on auth_private.events to auth_signer, auth_binder, auth_steward;
+create policy events_steward_insert on auth_private.events for insert to auth_steward with check (true);
+
+comment on table auth_private.events is 'The outbox: what subscribers are told, written in the transaction it tells of.';
+comment on column auth_private.events.id is 'In the order of writing; not of committing.';
+comment on column auth_private.events.type is
+  'user.created, user.signed_in, phone.bound, phone.unbound, user.merged, user.deleted or authorization.revoked.';
+comment on column auth_private.events.user_id is 'Whom it is about; data.user_id of the body.';
+comment on column auth_private.events.data is 'The rest of the body''s data; phones are E.164 with plus.';
+comment on column auth_private.events.created_at is 'When it happened; timestamp of the body.';
+comment on column auth_private.events.relayed_at is 'When it became a job; null: not yet.';

@@ -1,0 +1,56 @@
+create function auth_private.session_user_id() returns uuid
+language sql stable
+return (select s.user_id from auth.sessions s where s.id = (auth.jwt() ->> 'session_id')::uuid);
+
+revoke all on function auth_private.session_user_id() from public;
+grant execute on function auth_private.session_user_id() to auth_keeper, auth_binder;
+
+comment on function auth_private.session_user_id() is
+  'Whose session the verified one is, by the sessions'' table: what the policies of auth_keeper and auth_binder compare with. Never an argument.';
+
+-- auth_binder: the session's own row, the accounts merged into it (to recognise their codes), and of that only the phone.
+grant select (id, user_id) on auth.sessions to auth_binder;
+create policy sessions_binder_select on auth.sessions for select to auth_binder
+  using (id = (auth.jwt() ->> 'session_id')::uuid);
+
+grant select on auth.users to auth_binder;
+grant update (phone, phone_confirmed_at, phone_raw, updated_at) on auth.users to auth_binder;
+create policy users_binder_select on auth.users for select to auth_binder
+  using (id = (select auth_private.session_user_id()) or merged_into = (select auth_private.session_user_id()));
+create policy users_binder_update on auth.users for update to auth_binder
+  using (id = (select auth_private.session_user_id()));
+
+grant select on auth.identities to auth_binder;
+create policy identities_binder_select on auth.identities for select to auth_binder
+  using (user_id = (select auth_private.session_user_id()));
+
+grant select, insert, update on auth_private.wechat_codes to auth_binder;
+create policy wechat_codes_binder_select on auth_private.wechat_codes for select to auth_binder using (true);
+create policy wechat_codes_binder_insert on auth_private.wechat_codes for insert to auth_binder
+  with check (user_id = (select auth_private.session_user_id()));
+create policy wechat_codes_binder_update on auth_private.wechat_codes for update to auth_binder
+  using (user_id = (select auth_private.session_user_id()) or outcome is null or outcome = 'wechat_code_invalid')
+  with check (user_id = (select auth_private.session_user_id()));
+
+create policy audit_log_entries_binder_insert on auth.audit_log_entries for insert to auth_binder
+  with check (user_id = (select auth_private.session_user_id()) and actor = 'user');
+create policy events_binder_insert on auth_private.events for insert to auth_binder
+  with check (user_id = (select auth_private.session_user_id()));
+
+-- auth_keeper: the session, the other sessions of the same user (auth.uid() is read off the session's row by then),
+-- and the user to look at.
+grant select, delete on auth.sessions to auth_keeper;
+grant update (refresh_counter, refreshed_at) on auth.sessions to auth_keeper;
+create policy sessions_keeper_all on auth.sessions to auth_keeper
+  using (id = (auth.jwt() ->> 'session_id')::uuid or user_id = (select auth.uid()));
+
+grant select on auth.users to auth_keeper;
+create policy users_keeper_select on auth.users for select to auth_keeper
+  using (id = (select auth_private.session_user_id()));
+
+grant select on auth.identities to auth_keeper;
+create policy identities_keeper_select on auth.identities for select to auth_keeper
+  using (user_id = (select auth_private.session_user_id()));
+
+create policy audit_log_entries_keeper_insert on auth.audit_log_entries for insert to auth_keeper
+  with check (user_id = (select auth.uid()) and actor = 'user');

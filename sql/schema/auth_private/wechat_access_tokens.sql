@@ -1,0 +1,28 @@
+-- Why: WeChat knows one access token per app (a new one ends the old one), so all nodes share the one in this row.
+create table auth_private.wechat_access_tokens (
+  appid text not null,
+  kind text not null,
+  access_token text,
+  expires_at timestamptz,
+  fetched_at timestamptz,
+  fetching_until timestamptz,
+  constraint wechat_access_tokens_pkey primary key (appid, kind),
+  constraint wechat_access_tokens_kind_is_known check (kind in ('stable', 'legacy')),
+  constraint wechat_access_tokens_token_has_its_end check ((access_token is null) = (expires_at is null))
+);
+
+alter table auth_private.wechat_access_tokens enable row level security;
+
+grant select, insert, update on auth_private.wechat_access_tokens to auth_courier;
+create policy wechat_access_tokens_courier_all on auth_private.wechat_access_tokens to auth_courier
+  using (true) with check (true);
+
+comment on table auth_private.wechat_access_tokens is 'WeChat''s access token per app and kind, shared by all nodes.';
+comment on column auth_private.wechat_access_tokens.appid is 'The mini program.';
+comment on column auth_private.wechat_access_tokens.kind is
+  'stable: of cgi-bin/stable_token; legacy: of cgi-bin/token. WeChat keeps the two apart.';
+comment on column auth_private.wechat_access_tokens.access_token is 'The token; null before the first fetch.';
+comment on column auth_private.wechat_access_tokens.expires_at is 'When WeChat stops to accept it.';
+comment on column auth_private.wechat_access_tokens.fetched_at is 'When it was fetched.';
+comment on column auth_private.wechat_access_tokens.fetching_until is
+  'One node is fetching, and has until then; null or past: nobody is.';

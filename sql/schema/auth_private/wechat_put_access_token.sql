@@ -1,0 +1,22 @@
+create function auth_private.wechat_put_access_token(
+  p_appid text, p_kind text, p_access_token text, p_expires_in integer
+) returns timestamptz
+language sql security definer volatile
+set search_path = ''
+begin atomic
+  update auth_private.wechat_access_tokens
+  set access_token = coalesce(p_access_token, access_token),
+      expires_at = case when p_access_token is null then expires_at
+                        else clock_timestamp() + make_interval(secs => p_expires_in) end,
+      fetched_at = case when p_access_token is null then fetched_at else clock_timestamp() end,
+      fetching_until = null
+  where appid = p_appid and kind = p_kind
+  returning expires_at;
+end;
+
+revoke all on function auth_private.wechat_put_access_token(text, text, text, integer) from public;
+grant execute on function auth_private.wechat_put_access_token(text, text, text, integer) to authenticator;
+alter function auth_private.wechat_put_access_token(text, text, text, integer) owner to auth_courier;
+
+comment on function auth_private.wechat_put_access_token(text, text, text, integer) is
+  'Ends a fetch: stores the token, good for p_expires_in seconds, and answers when it ends. A null token says that the fetch failed, so that another node may try.';

@@ -1,0 +1,87 @@
+-- Hop 3, the last, of a sign-in. Before: src/rpc/wechat_sign_in.ts, with WeChat's answer to jscode2session.
+create function auth_private.wechat_sign_in(
+  p_appid text, p_openid text, p_unionid text,
+  out session_id uuid, out refresh_counter bigint, out signed_in_at timestamptz, out user_json jsonb
+)
+language plpgsql security definer volatile
+set search_path = ''
+as $$
+declare
+  v_user auth.users;
+  v_user_id uuid;
+  v_is_new boolean := false;
+begin
+  perform set_config('request.wechat',
+    jsonb_build_object('appid', p_appid, 'openid', p_openid, 'unionid', p_unionid)::text, true);
+
+  v_user_id := auth_private.signing_user_id();
+  select * into v_user from auth.users u where u.id = v_user_id;
+  if v_user_id is null or p_unionid <> coalesce(v_user.wechat_unionid, '') then
+    -- First sight, or first sight of the unionid. However many sign-ins of one person race, they pass here one by one.
+    perform pg_advisory_xact_lock(hashtextextended('openid:' || p_appid || ':' || p_openid, 0));
+    perform pg_advisory_xact_lock(hashtextextended('unionid:' || p_unionid, 0));
+    v_user_id := auth_private.signing_user_id();
+  end if;
+  if v_user_id is null then
+    select u.id into v_user_id from auth.users u
+    where u.wechat_unionid = p_unionid and u.deleted_at is null and u.merged_into is null
+      and not exists (select from auth.identities i where i.user_id = u.id and i.appid = p_appid);
+    if not found then
+      v_is_new := true;
+      insert into auth.users (wechat_id, wechat_unionid, app_metadata)
+      values (
+        p_openid,
+        case when not exists (
+          select from auth.users u
+          where u.wechat_unionid = p_unionid and u.deleted_at is null and u.merged_into is null
+        ) then p_unionid end,
+        '{"provider": "wechat_mini", "providers": ["wechat_mini"]}')
+      returning id into v_user_id;
+    end if;
+    insert into auth.identities (user_id, provider, appid, provider_id, unionid)
+    values (v_user_id, 'wechat_mini', p_appid, p_openid, p_unionid);
+  end if;
+
+  update auth.users u
+  set last_sign_in_at = now(),
+      updated_at = now(),
+      -- A unionid that arrives later is noted, unless another living user has it already.
+      wechat_unionid = case
+        when u.wechat_unionid is null and not exists (
+          select from auth.users o
+          where o.wechat_unionid = p_unionid and o.deleted_at is null and o.merged_into is null
+        ) then p_unionid
+        else u.wechat_unionid
+      end
+  where u.id = v_user_id
+  returning * into v_user;
+  if v_user.banned_until > now() then
+    raise exception 'This user is banned' using errcode = 'WX004';
+  end if;
+  update auth.identities i
+  set last_sign_in_at = now(), updated_at = now(), unionid = coalesce(p_unionid, i.unionid)
+  where i.provider = 'wechat_mini' and i.appid = p_appid and i.provider_id = p_openid;
+
+  insert into auth.sessions as s (user_id) values (v_user_id)
+  returning s.id, s.refresh_counter, s.created_at into session_id, refresh_counter, signed_in_at;
+
+  insert into auth.audit_log_entries (action, user_id, actor, session_id, details)
+  values (case when v_is_new then 'user_signed_up' else 'user_signed_in' end, v_user_id, 'user', session_id,
+    jsonb_build_object('provider', 'wechat_mini', 'appid', p_appid));
+  if v_is_new then
+    insert into auth_private.events (type, user_id, data)
+    values ('user.created', v_user_id, jsonb_build_object('provider', 'wechat_mini', 'appid', p_appid));
+  end if;
+  insert into auth_private.events (type, user_id, data)
+  values ('user.signed_in', v_user_id, jsonb_build_object('session_id', session_id, 'appid', p_appid));
+
+  user_json := auth_private.user_json(v_user);
+end
+$$;
+
+revoke all on function auth_private.wechat_sign_in(text, text, text) from public;
+grant execute on function auth_private.wechat_sign_in(text, text, text) to authenticator;
+alter function auth_private.wechat_sign_in(text, text, text) owner to auth_signer;
+
+comment on function auth_private.wechat_sign_in(text, text, text) is
+  'Signs in whom WeChat vouches for (p_unionid may be null): the user is created at first sight, or found by the unionid. Answers the new session, the counter of its first refresh token, its time, and the user. Raises user_banned (WX004).';
