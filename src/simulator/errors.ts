@@ -1,0 +1,52 @@
+import { randomBytes } from 'node:crypto'
+
+/**
+ * WeChat's texts. That of 40001 is quoted by users word for word, the others follow the table of global return codes,
+ * where the wording may vary: programs must go by errcode.
+ */
+const TEXTS: Record<number, string> = {
+  [-1]: 'system error',
+  40001:
+    'invalid credential, access_token is invalid or not latest, could get access_token by getStableAccessToken, ' +
+    'more details at https://mmbizurl.cn/s/JtxxFh33r',
+  40002: 'invalid grant_type',
+  40013: 'invalid appid',
+  40014: 'invalid access_token',
+  40029: 'invalid code',
+  40125: 'invalid appsecret',
+  40163: 'code been used',
+  40226: 'code blocked',
+  41001: 'access_token missing',
+  41002: 'appid missing',
+  41004: 'appsecret missing',
+  41008: 'missing code',
+  42001: 'access_token expired',
+  43002: 'require POST method',
+  44002: 'empty post data',
+  45009: 'reach max api daily quota limit',
+  45011: 'api minute-quota reach limit, must slower, retry next minute',
+  47001: 'data format error',
+  48001: 'api unauthorized',
+}
+
+/** A refusal in WeChat's own terms. Its message is WeChat's text without the rid. */
+export class WechatError extends Error {
+  readonly errcode: number
+
+  constructor(errcode: number, text = TEXTS[errcode] ?? 'simulated error') {
+    super(text)
+    this.errcode = errcode
+  }
+}
+
+/**
+ * The body of a refusal: `{errcode, errmsg: "text rid: 8hex-8hex-8hex"}`, the first group being `now` (ms) as Unix
+ * seconds. It travels with HTTP 200. Source: WeChat's page of global return codes.
+ */
+export function errorBody(error: WechatError, now: number): { errcode: number; errmsg: string } {
+  const seconds = Math.floor(now / 1000)
+    .toString(16)
+    .padStart(8, '0')
+  const rid = [seconds, randomBytes(4).toString('hex'), randomBytes(4).toString('hex')].join('-')
+  return { errcode: error.errcode, errmsg: `${error.message} rid: ${rid}` }
+}

@@ -1,0 +1,67 @@
+import { CodeStore } from './codes.ts'
+import { TokenStore } from './tokens.ts'
+import { type Call, ENDPOINTS, type Endpoint, type PlannedFault } from './types.ts'
+
+/** The oldest calls are forgotten, so that a simulator may run for weeks; the counts go on. */
+const CALLS_KEPT = 10_000
+
+/** What a login code stands for. */
+export interface Login {
+  openid: string
+  unionid?: string | undefined
+}
+
+/** What a phone code stands for: national digits, country code without plus, and the openid it is tied to, if any. */
+export interface Phone {
+  national: string
+  countryCode: string
+  openid?: string | undefined
+}
+
+/** Everything a simulator knows; nothing of it outlives the process. */
+export interface State {
+  /** Unix milliseconds. */
+  now: () => number
+  /** appid → secret. */
+  apps: Map<string, string>
+  tokens: TokenStore
+  loginCodes: CodeStore<Login>
+  phoneCodes: CodeStore<Phone>
+  faults: Record<Endpoint, PlannedFault[]>
+  calls: Call[]
+  callCounts: Record<Endpoint, number>
+  onCall: (call: Call) => void
+}
+
+function perEndpoint<T>(make: () => T): Record<Endpoint, T> {
+  return Object.fromEntries(ENDPOINTS.map(endpoint => [endpoint, make()])) as Record<Endpoint, T>
+}
+
+/** An empty state. `tokenLifeSeconds` is what access tokens announce as `expires_in`. */
+export function createState(
+  apps: Record<string, string>,
+  now: () => number,
+  tokenLifeSeconds: number,
+  onCall: (call: Call) => void,
+): State {
+  return {
+    now,
+    apps: new Map(Object.entries(apps)),
+    tokens: new TokenStore(now, tokenLifeSeconds),
+    loginCodes: new CodeStore(now, 16),
+    phoneCodes: new CodeStore(now, 32),
+    faults: perEndpoint(() => []),
+    calls: [],
+    callCounts: perEndpoint(() => 0),
+    onCall,
+  }
+}
+
+/** Counts a call on its arrival; its errcode is filled in when it is answered. */
+export function recordCall(state: State, endpoint: Endpoint): Call {
+  const call: Call = { endpoint, appid: null, errcode: null }
+  state.callCounts[endpoint] += 1
+  state.calls.push(call)
+  if (state.calls.length > CALLS_KEPT) state.calls.shift()
+  return call
+}
