@@ -1,0 +1,109 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Database } from '../db/database.ts'
+import { putAccessToken, takeAccessToken } from '../db/statements.ts'
+import { AppError } from '../errors.ts'
+import { AccessToken } from './answers.ts'
+import type { Ask } from './http.ts'
+
+/** A node in its last five minutes asks the database again: WeChat hands out the next token then. */
+const MARGIN_MS = 5 * 60_000
+const POLL_MS = 100
+
+export interface AccessTokenOptions {
+  db: Database
+  ask: Ask
+  apiUrl: string
+  kind: 'stable' | 'legacy'
+  secretOf(appid: string): string
+  /** Milliseconds for one fetch; the lease of the fetching node is two seconds longer. */
+  timeoutMs: number
+}
+
+/** The app's access token: in memory while it lasts, else from the row that all nodes share, else from WeChat. */
+export interface AccessTokens {
+  /**
+   * `dead`: a token that WeChat has just refused. Raises `wechat_unavailable`, `wechat_misconfigured`,
+   * `database_unavailable`.
+   */
+  get(appid: string, signal: AbortSignal, dead?: string): Promise<string>
+}
+
+export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
+  const { db, kind, timeoutMs } = options
+  const known = new Map<string, { token: string; until: number }>()
+  const running = new Map<string, Promise<string>>()
+
+  /** One fetch of this process at a time; whoever needs the token meanwhile awaits the same one. */
+  function shared(appid: string, dead: string | undefined, signal: AbortSignal): Promise<string> {
+    const same = running.get(appid)
+    if (same) return same
+    const promise = obtain(appid, dead, signal).finally(() => running.delete(appid))
+    running.set(appid, promise)
+    return promise
+  }
+
+  async function obtain(appid: string, dead: string | undefined, signal: AbortSignal): Promise<string> {
+    for (;;) {
+      const row = await takeAccessToken(db, appid, kind, dead, timeoutMs + 2_000)
+      if (row.must_fetch) {
+        try {
+          return await fetchAndShare(appid, dead)
+        } catch (error) {
+          await putAccessToken(db, appid, kind)
+          if (row.access_token === null) throw error
+        }
+      }
+      if (row.access_token !== null && row.expires_at !== null) {
+        known.set(appid, { token: row.access_token, until: row.expires_at.getTime() })
+        return row.access_token
+      }
+      if (signal.aborted) throw new AppError('wechat_unavailable')
+      await sleep(POLL_MS)
+    }
+  }
+
+  async function fetchAndShare(appid: string, dead: string | undefined): Promise<string> {
+    let token = await fetchToken(options, appid, false)
+    // WeChat's stable token stays the same until it ends, even where it is refused: only force helps.
+    if (token.access_token === dead) token = await fetchToken(options, appid, true)
+    if (token.access_token === dead) throw new AppError('wechat_misconfigured')
+    const expiresAt = await putAccessToken(db, appid, kind, token)
+    known.set(appid, { token: token.access_token, until: (expiresAt ?? new Date()).getTime() })
+    return token.access_token
+  }
+
+  return {
+    async get(appid, signal, dead) {
+      const mine = known.get(appid)
+      if (mine && mine.token !== dead && mine.until - MARGIN_MS > Date.now()) return mine.token
+      const token = await shared(appid, dead, signal)
+      // Somebody else's fetch, begun before our token died, may have brought the dead one.
+      return token === dead ? shared(appid, dead, signal) : token
+    },
+  }
+}
+
+async function fetchToken(options: AccessTokenOptions, appid: string, force: boolean): Promise<AccessToken> {
+  const { ask, apiUrl, kind, secretOf, timeoutMs } = options
+  const signal = AbortSignal.timeout(timeoutMs)
+  const secret = secretOf(appid)
+  const answer =
+    kind === 'stable'
+      ? await ask({
+          endpoint: 'stable_token',
+          method: 'POST',
+          url: `${apiUrl}/cgi-bin/stable_token`,
+          body: { grant_type: 'client_credential', appid, secret, ...(force && { force_refresh: true }) },
+          signal,
+        })
+      : await ask({
+          endpoint: 'token',
+          method: 'GET',
+          url: `${apiUrl}/cgi-bin/token?${new URLSearchParams({ grant_type: 'client_credential', appid, secret })}`,
+          signal,
+        })
+  const parsed = AccessToken.safeParse(answer)
+  if (!parsed.success)
+    throw new AppError('wechat_unavailable', { cause: new Error(`WeChat ${kind} token: nonsense`) })
+  return parsed.data
+}

@@ -1,0 +1,47 @@
+import { z } from 'zod'
+
+// What WeChat answers, as far as we read it. Error bodies are {errcode, errmsg}; a missing errcode and 0 both mean
+// success. Unknown members are ignored: WeChat adds them without notice.
+
+/** Every answer: what went wrong, if anything did. */
+export const Status = z.looseObject({
+  errcode: z.coerce.number().int().default(0),
+  errmsg: z.string().default(''),
+})
+
+/** https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/user-login/code2Session.html */
+export const Session = z.object({
+  openid: z.string().min(1),
+  // session_key is deliberately not read: it must never leave the server, and nothing here needs it.
+  unionid: z
+    .string()
+    .nullish()
+    .transform(unionid => unionid || undefined),
+})
+export type Session = z.infer<typeof Session>
+
+/** https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/mp-access-token/getStableAccessToken.html */
+export const AccessToken = z.object({
+  access_token: z.string().min(1),
+  expires_in: z.coerce.number().int().positive(),
+})
+export type AccessToken = z.infer<typeof AccessToken>
+
+const digits = z.union([z.string(), z.number()]).transform(String)
+
+/**
+ * https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/user-info/phone-number/getPhoneNumber.html
+ * The parts are lenient: the code is spent by the time we read them, so what can be understood is.
+ */
+export const PhoneInfo = z.object({
+  phoneNumber: digits.optional(),
+  purePhoneNumber: digits.optional(),
+  countryCode: digits.optional(),
+  watermark: z
+    .looseObject({ appid: z.string().optional(), timestamp: z.coerce.number().optional() })
+    .optional(),
+})
+export type PhoneInfo = z.infer<typeof PhoneInfo>
+
+/** The body of getuserphonenumber; `phone_info` that makes no sense counts as none. */
+export const PhoneAnswer = z.object({ phone_info: PhoneInfo.nullish().catch(undefined) })

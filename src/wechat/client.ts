@@ -1,0 +1,105 @@
+import type { Config } from '../config.ts'
+import type { Database } from '../db/database.ts'
+import { AppError } from '../errors.ts'
+import type { Logger } from '../log.ts'
+import { createAccessTokens } from './access_token.ts'
+import { PhoneAnswer, type PhoneInfo, Session } from './answers.ts'
+import { deadTokenErrcodes } from './errcodes.ts'
+import { createAsk, createFetch, type Fetch } from './http.ts'
+
+export interface WechatOptions {
+  config: Config['wechat']
+  /** Base URL of WeChat's server API, without a slash at the end. */
+  apiUrl: string
+  db: Database
+  log: Logger
+  /** Instead of node-fetch. */
+  fetch?: Fetch | undefined
+}
+
+/** WeChat's server API, as far as this service uses it. Every call ends within `WECHAT_TIMEOUT_MS`. */
+export interface Wechat {
+  /**
+   * Who logged in, by the code of `wx.login`. Raises `wechat_code_invalid`, `wechat_user_blocked`,
+   * `wechat_unavailable`, `wechat_misconfigured`.
+   */
+  code2session(appid: string, code: string): Promise<Session>
+  /**
+   * The phone of a tap, by the code of `getPhoneNumber` or `getRealtimePhoneNumber`; undefined: WeChat answered without
+   * one. The access token is there before the code is sent. Raises `wechat_code_invalid` (the code is spent),
+   * `wechat_unavailable` and `wechat_misconfigured` (the code may still be good).
+   */
+  phoneNumber(appid: string, code: string, openid?: string): Promise<PhoneInfo | undefined>
+}
+
+export function createWechat({ config, apiUrl, db, log, fetch }: WechatOptions): Wechat {
+  const ask = createAsk(fetch ?? createFetch(config.connectTimeoutMs), log)
+  const secretOf = (appid: string) => {
+    const secret = Object.hasOwn(config.apps, appid) ? config.apps[appid] : undefined
+    if (secret === undefined)
+      throw new AppError('wechat_misconfigured', { message: 'No such app is configured' })
+    return secret
+  }
+  const tokens = createAccessTokens({
+    db,
+    ask,
+    apiUrl,
+    kind: config.tokenKind,
+    secretOf,
+    timeoutMs: config.timeoutMs,
+  })
+
+  return {
+    code2session: (appid, code) =>
+      withTimeLimit(config.timeoutMs, async signal => {
+        const query = new URLSearchParams({
+          appid,
+          secret: secretOf(appid),
+          js_code: code,
+          grant_type: 'authorization_code',
+        })
+        const url = `${apiUrl}/sns/jscode2session?${query}`
+        const session = Session.safeParse(
+          await ask({ endpoint: 'jscode2session', method: 'GET', url, signal }),
+        )
+        if (!session.success)
+          throw new AppError('wechat_unavailable', { cause: new Error('jscode2session: nonsense') })
+        return session.data
+      }),
+
+    phoneNumber: (appid, code, openid) =>
+      withTimeLimit(config.timeoutMs, async signal => {
+        const exchange = (token: string) =>
+          ask({
+            endpoint: 'getuserphonenumber',
+            method: 'POST',
+            url: `${apiUrl}/wxa/business/getuserphonenumber?${new URLSearchParams({ access_token: token })}`,
+            body: { code, ...(openid && { openid }) },
+            signal,
+          })
+        const token = await tokens.get(appid, signal)
+        const answer = await exchange(token).catch(async (error: unknown) => {
+          // The token is refused before the code is looked at, so the same code can be sent again.
+          if (!isDeadToken(error)) throw error
+          return exchange(await tokens.get(appid, signal, token))
+        })
+        // An error has an errcode, a success a phone_info; what has neither is not WeChat's.
+        if (!('errcode' in answer) && !('phone_info' in answer)) throw new AppError('wechat_unavailable')
+        return PhoneAnswer.parse(answer).phone_info ?? undefined
+      }),
+  }
+}
+
+const isDeadToken = (error: unknown) =>
+  error instanceof AppError && error.wechat !== undefined && deadTokenErrcodes.has(error.wechat.errcode)
+
+/** One controller and a timer that is cleared: AbortSignal.timeout would keep one alive per call. */
+async function withTimeLimit<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController()
+  const timer = setTimeout(() => controller.abort(), ms)
+  try {
+    return await work(controller.signal)
+  } finally {
+    clearTimeout(timer)
+  }
+}

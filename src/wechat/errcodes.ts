@@ -1,0 +1,49 @@
+import { AppError, type ErrorCode } from '../errors.ts'
+
+/** The access token is missing, expired or replaced: nothing was done, and another token helps. */
+export const deadTokenErrcodes = new Set([40001, 40014, 41001, 42001])
+
+const byErrcode: Record<number, ErrorCode> = {
+  [-1]: 'wechat_unavailable', // system busy
+  45009: 'wechat_unavailable', // daily quota
+  45011: 'wechat_unavailable', // minute quota
+  40029: 'wechat_code_invalid', // expired, used, of another kind, of another app
+  40163: 'wechat_code_invalid', // used
+  40226: 'wechat_user_blocked',
+  40097: 'validation_failed',
+  40129: 'validation_failed',
+  40169: 'validation_failed',
+  41030: 'validation_failed',
+  40001: 'wechat_misconfigured', // on the token endpoints: invalid secret; elsewhere only after another token was tried
+  40002: 'wechat_misconfigured', // grant_type
+  40013: 'wechat_misconfigured', // appid
+  40014: 'wechat_misconfigured',
+  40125: 'wechat_misconfigured', // appsecret
+  40164: 'wechat_misconfigured', // our address is not on the app's list
+  40243: 'wechat_misconfigured', // the secret is frozen
+  41001: 'wechat_misconfigured',
+  41002: 'wechat_misconfigured',
+  41004: 'wechat_misconfigured',
+  41008: 'wechat_misconfigured',
+  42001: 'wechat_misconfigured',
+  43002: 'wechat_misconfigured', // POST needed
+  44002: 'wechat_misconfigured', // empty body
+  47001: 'wechat_misconfigured', // body's format
+  48001: 'wechat_misconfigured', // the app may not use this interface
+  48004: 'wechat_misconfigured',
+  50004: 'wechat_misconfigured',
+  50007: 'wechat_misconfigured', // the account is frozen
+}
+
+/** The catalogue's name of an errcode: 895xx (an administrator must confirm our address) and unknown ones included. */
+export function codeOfErrcode(errcode: number): ErrorCode {
+  if (errcode >= 89500 && errcode <= 89599) return 'wechat_misconfigured'
+  return byErrcode[errcode] ?? 'wechat_unavailable'
+}
+
+/** The request id that WeChat puts at the end of errmsg, for asking its support. */
+export const ridOf = (errmsg: string) => /rid: ([0-9a-f]+(?:-[0-9a-f]+)*)/.exec(errmsg)?.[1]
+
+/** The catalogue's error for an answer of WeChat; errcode and rid are kept, its text is not for users. */
+export const fromErrcode = (errcode: number, errmsg: string) =>
+  new AppError(codeOfErrcode(errcode), { wechat: { errcode, rid: ridOf(errmsg) } })
