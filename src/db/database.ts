@@ -1,0 +1,54 @@
+import pg from 'pg'
+import type { Logger } from '../log.ts'
+import { fromDatabase } from './errors.ts'
+
+/** The web service's connections. */
+export interface Database {
+  readonly pool: pg.Pool
+  /**
+   * Runs one prepared statement on a connection of the pool and answers its only row. Raises the catalogue's errors
+   * (`database_unavailable`, and what SQL raises by a private SQLSTATE).
+   */
+  one<Row extends object>(statement: Statement, values: unknown[]): Promise<Row>
+  close(): Promise<void>
+}
+
+/** A statement that is prepared once a connection; a test prepares each against the real schema. */
+export interface Statement {
+  readonly name: string
+  readonly text: string
+}
+
+export interface DatabaseOptions {
+  url: string
+  /** The most connections at once. */
+  poolSize: number
+  /** Milliseconds to wait for a connection, and for one statement. */
+  timeoutMs: number
+  log: Logger
+}
+
+export function openDatabase({ url, poolSize, timeoutMs, log }: DatabaseOptions): Database {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: poolSize,
+    connectionTimeoutMillis: timeoutMs,
+    query_timeout: timeoutMs,
+    application_name: 'postgraphile-wechat',
+  })
+  // Without a listener a connection that the server closes while it is idle ends the process.
+  pool.on('error', error => log.warn({ err: error }, 'an idle database connection was lost'))
+
+  return {
+    pool,
+    async one<Row extends object>({ name, text }: Statement, values: unknown[]) {
+      try {
+        const { rows } = await pool.query<Row>({ name, text, values })
+        return rows[0]!
+      } catch (error) {
+        throw fromDatabase(error)
+      }
+    },
+    close: () => pool.end(),
+  }
+}

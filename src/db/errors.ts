@@ -1,0 +1,38 @@
+import { AppError, codeOfSqlstate } from '../errors.ts'
+
+const socketCodes = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+])
+const driverMessages = [
+  'Connection terminated',
+  'timeout exceeded when trying to connect',
+  'Query read timeout',
+  'Client has encountered a connection error',
+  'Cannot use a pool after calling end',
+]
+// Class 08: connection exceptions. 57P0x: shutdown, crash, not yet ready. 25006: a read-only standby after a failover.
+// 53xxx: out of connections, memory, disk. 57014: statement timeout. 55P03: lock not available. 40xxx: try again.
+const sqlstates = /^(08...|57P0.|25006|53...|57014|55P03|40001|40P01)$/
+
+/** Whether the database could not be reached, or not in time: what is idempotent may be tried again. */
+export function isUnavailable(error: unknown): boolean {
+  if (error instanceof AggregateError) return error.errors.some(isUnavailable)
+  const { code, message } = error as { code?: unknown; message?: unknown }
+  if (typeof code === 'string' && (socketCodes.has(code) || sqlstates.test(code))) return true
+  return typeof message === 'string' && driverMessages.some(part => message.startsWith(part))
+}
+
+/** The catalogue's error for what the driver threw; errors it does not foresee come back as they are. */
+export function fromDatabase(error: unknown): unknown {
+  const code = (error as { code?: unknown } | null)?.code
+  const known = typeof code === 'string' ? codeOfSqlstate(code) : undefined
+  if (known) return new AppError(known, { message: (error as Error).message, cause: error })
+  if (isUnavailable(error)) return new AppError('database_unavailable', { cause: error })
+  return error
+}

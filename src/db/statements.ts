@@ -1,0 +1,183 @@
+import type { Database, Statement } from './database.ts'
+
+/** A row of `auth.identities`, as `auth_private.user_json` gives it. */
+export interface IdentityRow {
+  id: string
+  user_id: string
+  provider: string
+  appid: string
+  provider_id: string
+  unionid: string | null
+  created_at: string
+  updated_at: string
+  last_sign_in_at: string | null
+}
+
+/** A user as `auth_private.user_json` gives it: the columns of `auth.users` that answers show, and the identities. */
+export interface UserRow {
+  id: string
+  phone: string | null
+  phone_confirmed_at: string | null
+  wechat_id: string | null
+  wechat_unionid: string | null
+  app_metadata: Record<string, unknown>
+  user_metadata: Record<string, unknown>
+  created_at: string
+  updated_at: string
+  last_sign_in_at: string | null
+  identities: IdentityRow[]
+}
+
+/** What came of a code, as the ledger keeps it and `auth_private.wechat_code_outcome` tells it. */
+export type CodeOutcome =
+  | 'bound'
+  | 'phone_exists'
+  | 'wechat_phone_unusable'
+  | 'wechat_code_invalid'
+  | 'wechat_code_used'
+
+export interface CodeDone {
+  state: 'done'
+  outcome: CodeOutcome
+  wechat_errcode: number | null
+  wechat_rid: string | null
+  user_json: UserRow
+}
+
+export type CodeClaim = CodeDone | { state: 'pending' } | { state: 'claimed'; openid: string | null }
+
+/** Every statement of the web service, in one place: each is one call of one SQL function, whose comment says more. */
+export const statements = {
+  getUser: { name: 'get_user', text: 'select auth_private.get_user($1) as user_json' },
+  signIn: {
+    name: 'wechat_sign_in',
+    text: 'select * from auth_private.wechat_sign_in($1, $2, $3)',
+  },
+  claimCode: {
+    name: 'wechat_claim_code',
+    text: 'select * from auth_private.wechat_claim_code($1, $2, $3, $4, $5)',
+  },
+  releaseCode: {
+    name: 'wechat_release_code',
+    text: 'select auth_private.wechat_release_code($1, $2, $3)',
+  },
+  bindPhone: {
+    name: 'wechat_bind_phone',
+    text: 'select * from auth_private.wechat_bind_phone($1, $2, $3, $4, $5, $6, $7, $8, $9)',
+  },
+  refreshSession: {
+    name: 'refresh_session',
+    text: 'select * from auth_private.refresh_session($1, $2)',
+  },
+  signOut: { name: 'sign_out', text: 'select auth_private.sign_out($1, $2)' },
+  takeAccessToken: {
+    name: 'wechat_take_access_token',
+    text: 'select * from auth_private.wechat_take_access_token($1, $2, $3, $4)',
+  },
+  putAccessToken: {
+    name: 'wechat_put_access_token',
+    text: 'select auth_private.wechat_put_access_token($1, $2, $3, $4) as expires_at',
+  },
+  schemaVersion: {
+    name: 'schema_version',
+    text: 'select coalesce(max(version), 0) as version from auth_private.migrations',
+  },
+  setCaller: {
+    name: 'set_caller',
+    text: `select set_config('request.jwt.claims', $1, true), set_config('role', $2, true)`,
+  },
+  setUser: {
+    name: 'set_user',
+    text: `select set_config('request.jwt.claims', auth_private.request_claims($1), true), set_config('role', $2, true)`,
+  },
+} as const satisfies Record<string, Statement>
+
+export interface OpenSession {
+  session_id: string
+  refresh_counter: string
+  signed_in_at: Date
+  user_json: UserRow
+}
+
+export const getUser = async (db: Database, sessionId: string) =>
+  (await db.one<{ user_json: UserRow }>(statements.getUser, [sessionId])).user_json
+
+export const signIn = (db: Database, appid: string, openid: string, unionid: string | undefined) =>
+  db.one<OpenSession>(statements.signIn, [appid, openid, unionid ?? null])
+
+export interface CodeKey {
+  sessionId: string
+  /** By the current DATA_KEY first, then by old ones. */
+  codeHashes: Buffer[]
+  claimId: string
+}
+
+export const claimCode = (db: Database, key: CodeKey, appid: string, leaseMs: number) =>
+  db.one<CodeClaim>(statements.claimCode, [key.sessionId, key.codeHashes, appid, key.claimId, leaseMs])
+
+export const releaseCode = (db: Database, key: CodeKey) =>
+  db.one(statements.releaseCode, [key.sessionId, key.codeHashes, key.claimId])
+
+/** What WeChat said of a code, for good. */
+export type Verdict =
+  | { verdict: 'phone'; phone: string; raw: object }
+  | { verdict: 'wechat_phone_unusable' }
+  | { verdict: 'wechat_code_invalid'; errcode: number; rid: string | undefined }
+
+export const bindPhone = (db: Database, key: CodeKey, appid: string, answer: Verdict) =>
+  db.one<CodeDone | { state: 'pending' }>(statements.bindPhone, [
+    key.sessionId,
+    key.codeHashes,
+    key.claimId,
+    appid,
+    answer.verdict,
+    answer.verdict === 'phone' ? answer.phone : null,
+    answer.verdict === 'phone' ? answer.raw : null,
+    answer.verdict === 'wechat_code_invalid' ? answer.errcode : null,
+    answer.verdict === 'wechat_code_invalid' ? answer.rid : null,
+  ])
+
+export type Refreshed =
+  | ({ state: 'refreshed' } & Omit<OpenSession, 'session_id'>)
+  | { state: 'refresh_token_not_found' | 'refresh_token_already_used' }
+
+export const refreshSession = (db: Database, sessionId: string, counter: bigint) =>
+  db.one<Refreshed>(statements.refreshSession, [sessionId, counter])
+
+export type SignOutScope = 'global' | 'local' | 'others'
+
+export const signOut = (db: Database, sessionId: string, scope: SignOutScope) =>
+  db.one(statements.signOut, [sessionId, scope])
+
+export interface TakenToken {
+  access_token: string | null
+  expires_at: Date | null
+  must_fetch: boolean
+}
+
+export const takeAccessToken = (
+  db: Database,
+  appid: string,
+  kind: string,
+  deadToken: string | undefined,
+  leaseMs: number,
+) => db.one<TakenToken>(statements.takeAccessToken, [appid, kind, deadToken ?? null, leaseMs])
+
+/** Ends a fetch; `token` undefined: it failed. */
+export const putAccessToken = async (
+  db: Database,
+  appid: string,
+  kind: string,
+  token?: { access_token: string; expires_in: number },
+) =>
+  (
+    await db.one<{ expires_at: Date | null }>(statements.putAccessToken, [
+      appid,
+      kind,
+      token?.access_token ?? null,
+      token?.expires_in ?? null,
+    ])
+  ).expires_at
+
+export const schemaVersion = async (db: Database) =>
+  (await db.one<{ version: number }>(statements.schemaVersion, [])).version

@@ -1,0 +1,33 @@
+import { type Logger, pino } from 'pino'
+import pretty from 'pino-pretty'
+
+export type { Logger } from 'pino'
+
+/** Masks whatever looks like a phone in a text that we did not write: `+86138****8000`. */
+export const maskPhones = (text: string) =>
+  text.replace(/(\+[0-9]{1,6}|[0-9]{3})[0-9]{4,}([0-9]{4})(?![0-9])/g, '$1****$2')
+
+/**
+ * What a log may know of an error: PostgreSQL's `detail`, `where` and parameters quote values and stay away.
+ */
+function serializeError(error: unknown): object {
+  if (!(error instanceof Error)) return { message: maskPhones(String(error)) }
+  const { code, constraint, routine } = error as { code?: string; constraint?: string; routine?: string }
+  return {
+    type: error.name,
+    message: maskPhones(error.message),
+    ...(code === undefined ? {} : { code }),
+    ...(constraint === undefined ? {} : { constraint }),
+    ...(routine === undefined ? {} : { routine }),
+    stack: maskPhones(error.stack ?? ''),
+    ...(error.cause === undefined ? {} : { cause: serializeError(error.cause) }),
+  }
+}
+
+/** One JSON object a line on standard output; readable lines on a terminal. */
+export function createLog(level: string): Logger {
+  const options = { level, base: null, serializers: { err: serializeError } }
+  return process.stdout.isTTY
+    ? pino(options, pretty({ translateTime: 'SYS:HH:MM:ss', sync: true }))
+    : pino(options)
+}

@@ -1,0 +1,29 @@
+import { z } from 'zod'
+import { refreshSession as rotate } from '../db/statements.ts'
+import { AppError } from '../errors.ts'
+import type { Rpc } from './rpc.ts'
+import { type Session, sessionOf } from './session.ts'
+
+/** Exchanges a refresh token. Then sql/schema/auth_private/refresh_session.sql, one statement. */
+export const refreshSession: Rpc<{ refreshToken: string }, { session: Session }> = {
+  name: 'refreshSession',
+  description:
+    'Exchanges a refresh token for a new access token and the next refresh token. Errors: validation_failed, refresh_token_not_found, refresh_token_already_used, user_banned, database_unavailable.',
+  sdl: {
+    input: '"""The refresh token of the session."""\nrefreshToken: String!',
+    payload: '"""The session, with new tokens."""\nsession: Session',
+  },
+  input: z.object({
+    refreshToken: z
+      .string({ error: issue => (issue.input === undefined ? 'is missing' : 'is not a string') })
+      .min(1, 'is empty')
+      .max(1024, 'is too long'),
+  }),
+  async run(services, _call, { refreshToken }) {
+    const token = services.refreshTokens.read(refreshToken)
+    if (!token) throw new AppError('refresh_token_not_found')
+    const row = await rotate(services.db, token.sessionId, token.counter)
+    if (row.state !== 'refreshed') throw new AppError(row.state)
+    return { session: await sessionOf(services, { ...row, session_id: token.sessionId }) }
+  },
+}

@@ -1,0 +1,58 @@
+import { z } from 'zod'
+import type { Config } from '../config.ts'
+import { AppError } from '../errors.ts'
+import type { Services } from '../services.ts'
+import type { Caller, UserClaims } from '../tokens/jwt.ts'
+
+/** Who calls, and of which app. */
+export interface Call {
+  caller: Caller
+  /** Of `x-wechat-appid`, else the default app. */
+  appid: string
+}
+
+/**
+ * One capability: the whole operation, once. GraphQL (src/graphql/mutations.ts) and REST (src/rest/router.ts) are two
+ * ways of calling `run`.
+ */
+export interface Rpc<Input, Result> {
+  /** The mutation's name. */
+  name: string
+  /** The mutation's documentation. */
+  description: string
+  /** Fields of the mutation's input and payload, in SDL; the payload's are those of Result. */
+  sdl: { input: string; payload: string }
+  /** Checks what came from outside; its messages go to the caller. */
+  input: z.ZodType<Input>
+  run(services: Services, call: Call, input: Input): Promise<Result>
+}
+
+/** The checked input. Raises `validation_failed`, naming the field. */
+export function parseInput<Input>(schema: z.ZodType<Input>, input: unknown): Input {
+  const parsed = schema.safeParse(input)
+  if (parsed.success) return parsed.data
+  const message = parsed.error.issues
+    .map(issue => `${issue.path.join('.') || 'input'} ${issue.message}`)
+    .join('; ')
+  throw new AppError('validation_failed', { message })
+}
+
+/** The caller as a signed-in user. Raises `no_authorization` for the API keys and for nobody. */
+export function requireUser(caller: Caller): { sessionId: string; claims: UserClaims } {
+  if (caller.role !== 'authenticated') throw new AppError('no_authorization')
+  return caller
+}
+
+/** A code of WeChat: it specifies no more than a string, so anything that fits into one line of ASCII is tried. */
+export const Code = z
+  .string({ error: issue => (issue.input === undefined ? 'is missing' : 'is not a string') })
+  .regex(/^[\x21-\x7e]{1,512}$/, 'is not a code: 1 to 512 visible ASCII characters')
+
+/** The app of the request: by the header `x-wechat-appid`, else the default. Raises `wechat_misconfigured`. */
+export function chooseApp({ wechat }: Config, header: string | undefined): string {
+  if (header === undefined) return wechat.defaultAppid
+  if (!Object.hasOwn(wechat.apps, header)) {
+    throw new AppError('wechat_misconfigured', { message: 'No app of this appid is configured here' })
+  }
+  return header
+}

@@ -1,0 +1,110 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import pRetry from 'p-retry'
+import { z } from 'zod'
+import {
+  bindPhone,
+  type CodeClaim,
+  type CodeDone,
+  type CodeKey,
+  claimCode,
+  releaseCode,
+  type UserRow,
+  type Verdict,
+} from '../db/statements.ts'
+import { AppError } from '../errors.ts'
+import type { Services } from '../services.ts'
+import { codeHashes } from '../tokens/code_hash.ts'
+import type { PhoneInfo } from '../wechat/answers.ts'
+import { toE164 } from '../wechat/phone.ts'
+import { Code, type Rpc, requireUser } from './rpc.ts'
+
+/** How long the write is tried again when the database is away: WeChat has charged for the tap by then. */
+const WRITE_RETRY_MS = 10_000
+const POLL_MS = { first: 40, most: 400 }
+/** A watermark this far from our clock is logged; a wrong clock must not cost anybody a phone. */
+const ODD_AGE_SECONDS = 600
+
+/**
+ * Binds the phone of a tap. Before: src/graphql/mutations.ts or src/rest/routes.ts. Two statements and WeChat between
+ * them: sql/schema/auth_private/wechat_claim_code.sql, getuserphonenumber, and
+ * sql/schema/auth_private/wechat_bind_phone.sql. No connection is held while WeChat is asked or a claim is waited for.
+ */
+export const wechatBindPhone: Rpc<{ code: string }, { user: UserRow }> = {
+  name: 'wechatBindPhone',
+  description:
+    'Binds the phone that WeChat vouches for to the signed-in user, by the code of the phone button (`getPhoneNumber` or `getRealtimePhoneNumber`). The same code again, within 24 hours and on any node, gives the same outcome. Errors: validation_failed, no_authorization, session_not_found, user_banned, wechat_code_invalid, wechat_code_used, phone_exists, wechat_phone_unusable, wechat_misconfigured, wechat_unavailable, database_unavailable.',
+  sdl: {
+    input: '"""The code of the tap on the phone button; single use, five minutes."""\ncode: String!',
+    payload: '"""The user, with the phone."""\nuser: User',
+  },
+  input: z.object({ code: Code }),
+  async run(services, { caller, appid }, { code }) {
+    const { db, config } = services
+    const { sessionId } = requireUser(caller)
+    const key = { sessionId, codeHashes: codeHashes(config.dataKeys, appid, code), claimId: randomUUID() }
+    const leaseMs = config.wechat.timeoutMs + WRITE_RETRY_MS + 2_000
+    const deadline = Date.now() + leaseMs + 2_000
+
+    for (let pause = POLL_MS.first; ; pause = Math.min(pause * 1.5, POLL_MS.most)) {
+      let step: CodeClaim = await claimCode(db, key, appid, leaseMs)
+      if (step.state === 'claimed') {
+        const verdict = await askWechat(services, key, appid, code, step.openid)
+        step = await write(services, key, appid, verdict)
+      }
+      if (step.state === 'done') return userOrError(step)
+      if (Date.now() > deadline) throw new AppError('wechat_unavailable')
+      await sleep(pause)
+    }
+  },
+}
+
+/** What WeChat says of the code, for good. Where it says nothing for good, the claim is given back and the error goes on. */
+async function askWechat(
+  { config, db, log, wechat }: Services,
+  key: CodeKey,
+  appid: string,
+  code: string,
+  openid: string | null,
+): Promise<Verdict> {
+  try {
+    const sent = config.wechat.sendOpenid && openid !== null ? openid : undefined
+    const phone = await wechat.phoneNumber(appid, code, sent)
+    return verdictOf(phone, appid, log)
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'wechat_code_invalid' && error.wechat) {
+      return { verdict: 'wechat_code_invalid', errcode: error.wechat.errcode, rid: error.wechat.rid }
+    }
+    await releaseCode(db, key).catch((err: unknown) =>
+      log.warn({ err }, 'a claim runs out instead of being released'),
+    )
+    throw error
+  }
+}
+
+function verdictOf(info: PhoneInfo | undefined, appid: string, log: Services['log']): Verdict {
+  const phone = info && toE164(info)
+  if (phone === undefined || (info?.watermark?.appid ?? appid) !== appid)
+    return { verdict: 'wechat_phone_unusable' }
+  const { phoneNumber, purePhoneNumber, countryCode, watermark } = info!
+  const age = Date.now() / 1000 - (watermark?.timestamp ?? Number.NaN)
+  if (!(Math.abs(age) < ODD_AGE_SECONDS))
+    log.warn({ ageSeconds: Math.round(age) }, 'the watermark has an odd age')
+  return { verdict: 'phone', phone, raw: { phoneNumber, purePhoneNumber, countryCode } }
+}
+
+/** The write is idempotent, so it is repeated while the database is away, whether or not an attempt came through. */
+const write = ({ db }: Services, key: CodeKey, appid: string, verdict: Verdict) =>
+  pRetry(() => bindPhone(db, key, appid, verdict), {
+    retries: 50,
+    factor: 1.5,
+    minTimeout: 50,
+    maxTimeout: 1_000,
+    maxRetryTime: WRITE_RETRY_MS,
+    shouldRetry: ({ error }) => error instanceof AppError && error.code === 'database_unavailable',
+  })
+
+function userOrError({ outcome, user_json: user, wechat_errcode: errcode, wechat_rid: rid }: CodeDone) {
+  if (outcome === 'bound') return { user }
+  throw new AppError(outcome, errcode === null ? {} : { wechat: { errcode, rid: rid ?? undefined } })
+}

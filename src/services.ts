@@ -1,0 +1,58 @@
+import type { Config } from './config.ts'
+import { type Database, openDatabase } from './db/database.ts'
+import type { Logger } from './log.ts'
+import { createTokens, makeApiKey, type Tokens } from './tokens/jwt.ts'
+import { createRefreshTokens, type RefreshTokens } from './tokens/refresh_token.ts'
+import { createWechat, type Wechat } from './wechat/client.ts'
+import type { Fetch } from './wechat/http.ts'
+
+/** What an operation works with; made once a process. */
+export interface Services {
+  config: Config
+  siteUrl: string
+  apiKeys: { anon: string; serviceRole: string }
+  db: Database
+  wechat: Wechat
+  tokens: Tokens
+  refreshTokens: RefreshTokens
+  log: Logger
+  /** Ends the connections. */
+  close(): Promise<void>
+}
+
+export interface ServiceOptions {
+  /** With a `databaseUrl`. */
+  config: Config
+  /** Where the service is reached, unless SITE_URL says so: issuer of the tokens, and home of the simulator. */
+  ownUrl: string
+  log: Logger
+  /** Asks WeChat, instead of node-fetch. */
+  fetch?: Fetch | undefined
+}
+
+export async function createServices({ config, ownUrl, log, fetch }: ServiceOptions): Promise<Services> {
+  const siteUrl = config.siteUrl ?? ownUrl
+  const { secret, signingKey, expiry } = config.jwt
+  const apiKeys = {
+    anon: config.jwt.anonKey ?? (await makeApiKey(secret, 'anon')),
+    serviceRole: config.jwt.serviceRoleKey ?? (await makeApiKey(secret, 'service_role')),
+  }
+  const tokens = await createTokens({
+    secret,
+    signingKey,
+    expiry,
+    issuer: `${siteUrl}/auth/v1`,
+    anonKey: apiKeys.anon,
+    serviceRoleKey: apiKeys.serviceRole,
+  })
+  const db = openDatabase({
+    url: config.databaseUrl!,
+    poolSize: config.databasePoolSize,
+    timeoutMs: config.databaseTimeoutMs,
+    log,
+  })
+  const apiUrl = config.wechat.apiUrl ?? `${ownUrl}/simulator`
+  const wechat = createWechat({ config: config.wechat, apiUrl, db, log, fetch })
+  const refreshTokens = createRefreshTokens(config.dataKeys)
+  return { config, siteUrl, apiKeys, db, wechat, tokens, refreshTokens, log, close: () => db.close() }
+}
