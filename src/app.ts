@@ -1,0 +1,74 @@
+import { randomUUID } from 'node:crypto'
+import express, { type Express, type Request, type Response } from 'express'
+import { pinoHttp } from 'pino-http'
+import { postgraphile } from 'postgraphile'
+import { makePgService } from 'postgraphile/adaptors/pg'
+import { grafserv } from 'postgraphile/grafserv/express/v4'
+import { PostGraphileAmberPreset } from 'postgraphile/presets/amber'
+import { AppError } from './errors.ts'
+import { wechatPreset } from './graphql/preset.ts'
+import { healthRouter } from './health.ts'
+import type { Logger } from './log.ts'
+import { errorHandler } from './rest/errors.ts'
+import { authRouter } from './rest/routes.ts'
+import type { Services } from './services.ts'
+import type { Simulator } from './simulator/index.ts'
+
+export interface App {
+  express: Express
+  /** Ends GraphQL; the services are the caller's to close. */
+  release(): Promise<void>
+}
+
+/** The web service: REST under /auth/v1, GraphQL, health, and in development the simulator. */
+export async function createApp(
+  services: Services,
+  { simulator }: { simulator?: Simulator | undefined } = {},
+): Promise<App> {
+  const { config, db, log } = services
+  const app = express().disable('x-powered-by').disable('etag')
+  app.use(requestLog(log))
+  app.use('/health', healthRouter(services))
+  app.use('/auth/v1', authRouter(services))
+  if (simulator) app.use('/simulator', simulator.router)
+
+  const instance = postgraphile({
+    extends: [PostGraphileAmberPreset, wechatPreset(services)],
+    pgServices: [makePgService({ pool: db.pool, schemas: ['public'] })],
+  })
+  await instance.getSchema()
+  const serv = instance.createServ(grafserv)
+  await serv.ready()
+  await serv.addTo(app, null)
+
+  if (config.graphiql) app.get('/', (_req, res) => res.redirect('/graphiql'))
+  app.use(() => {
+    throw new AppError('validation_failed', { status: 404, message: 'There is nothing here' })
+  })
+  app.use(errorHandler(log))
+  return { express: app, release: async () => void (await instance.release()) }
+}
+
+/** One line a request, with its id, without its query (codes) and its headers (tokens). */
+const requestLog = (log: Logger) =>
+  pinoHttp({
+    logger: log,
+    genReqId: (req, res) => {
+      const given = req.headers['x-request-id']
+      const id = typeof given === 'string' && /^[\w-]{1,64}$/.test(given) ? given : randomUUID()
+      res.setHeader('x-request-id', id)
+      return id
+    },
+    autoLogging: { ignore: req => req.url?.startsWith('/health/') ?? false },
+    quietReqLogger: true,
+    customAttributeKeys: { reqId: 'req_id', responseTime: 'ms' },
+    customProps: (req, res) => ({
+      method: req.method,
+      path: ((req as Request).originalUrl ?? req.url ?? '').split('?')[0],
+      code: (res as Response).locals?.code,
+    }),
+    customLogLevel: (_req, res) => (res.statusCode >= 500 ? 'warn' : 'info'),
+    customSuccessMessage: (_req, res) => `answered ${res.statusCode}`,
+    customErrorMessage: (_req, res) => `answered ${res.statusCode}`,
+    serializers: { req: () => undefined, res: ({ statusCode }) => ({ statusCode }) },
+  })

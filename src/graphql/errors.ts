@@ -1,0 +1,53 @@
+import { randomUUID } from 'node:crypto'
+import { GraphQLError } from 'postgraphile/grafast/graphql'
+import type { JSONValue } from 'postgraphile/grafserv'
+import { fromDatabase } from '../db/errors.ts'
+import { AppError } from '../errors.ts'
+import type { Logger } from '../log.ts'
+
+const extensionsOf = ({ code, wechat, retryAfter }: AppError) => ({
+  code,
+  ...(wechat && { wechat }),
+  ...(retryAfter !== undefined && { retryAfter }),
+})
+
+/** The answer to a request that is not executed at all: the catalogue's status. */
+export const refusal = (error: AppError) => ({
+  type: 'json' as const,
+  statusCode: error.status,
+  headers: { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' },
+  json: { errors: [{ message: error.message, extensions: extensionsOf(error) as JSONValue }] },
+})
+
+/**
+ * An error of execution as the caller sees it: errors of the catalogue by name, the executor's own (a variable of the
+ * wrong type) as validation_failed, anything unforeseen masked, and logged with the id that the caller gets.
+ */
+export const maskError =
+  (log: Logger) =>
+  (error: GraphQLError): GraphQLError => {
+    const cause = fromDatabase(error.originalError)
+    const { path } = error
+    const replace = (message: string, extensions: Record<string, unknown>) =>
+      new GraphQLError(message, {
+        nodes: error.nodes ?? null,
+        source: error.source ?? null,
+        positions: error.positions ?? null,
+        path: path ?? null,
+        extensions,
+      })
+    if (cause instanceof AppError) {
+      if (cause.status >= 500) log.warn({ err: cause, code: cause.code }, 'an operation failed')
+      return replace(cause.message, extensionsOf(cause))
+    }
+    // The executor's own refusals have no path. Its words about a variable quote the value, which may be a code.
+    if (!path && (!cause || cause instanceof GraphQLError)) {
+      const variable = /^Variable "(\$\w+)" got invalid value/.exec(error.message)?.[1]
+      return replace(variable ? `Variable "${variable}" is not of its type` : error.message, {
+        code: 'validation_failed',
+      })
+    }
+    const errorId = randomUUID()
+    log.error({ err: cause ?? error, errorId }, 'an unforeseen error')
+    return replace('Something went wrong here', { code: 'unexpected_failure', error_id: errorId })
+  }

@@ -1,0 +1,98 @@
+import {
+  access,
+  constant,
+  context,
+  type FieldArgs,
+  lambda,
+  type Step,
+  sideEffect,
+} from 'postgraphile/grafast'
+import { extendSchema } from 'postgraphile/utils'
+import { currentUser } from '../rpc/current_user.ts'
+import { rpcs } from '../rpc/index.ts'
+import { parseInput } from '../rpc/rpc.ts'
+import type { RequestContext } from './requests.ts'
+
+const EMPTY = Object.freeze({})
+const upperFirst = (text: string) => text[0]!.toUpperCase() + text.slice(1)
+
+const sessionAndQuery = `
+"""Tokens with which a client acts as its user."""
+type Session {
+  """A JWT; send it as \`Authorization: Bearer …\`."""
+  accessToken: String!
+  """Good for one exchange by \`refreshSession\`."""
+  refreshToken: String!
+  """bearer"""
+  tokenType: String!
+  """Seconds that the access token lives."""
+  expiresIn: Int!
+  """When the access token ends, in seconds since 1970."""
+  expiresAt: Int!
+  """The user who signed in."""
+  user: User!
+}
+extend type Query {
+  """The signed-in user; null for anybody else. Errors: session_not_found, user_banned, database_unavailable."""
+  currentUser: User
+}`
+
+const mutationSdl = ({ name, description, sdl }: (typeof rpcs)[number]) => `
+"""Arguments of \`${name}\`."""
+input ${upperFirst(name)}Input {
+  """Comes back in the payload."""
+  clientMutationId: String
+  ${sdl.input}
+}
+"""Result of \`${name}\`."""
+type ${upperFirst(name)}Payload {
+  """The clientMutationId of the input."""
+  clientMutationId: String
+  ${sdl.payload}
+  """The root query, for reading on in the same request."""
+  query: Query
+}
+extend type Mutation {
+  """${description}"""
+  ${name}(input: ${upperFirst(name)}Input!): ${upperFirst(name)}Payload
+}`
+
+/**
+ * The operations as mutations, and `currentUser`. Each field runs its RPC, which takes a connection for its statements
+ * only; the payload, `user` included, is read off the answer without a second query.
+ */
+export const RpcPlugin = extendSchema(
+  {
+    typeDefs: [sessionAndQuery, ...rpcs.map(mutationSdl)].join('\n'),
+    objects: {
+      Query: { plans: { currentUser: currentUserPlan } },
+      Mutation: { plans: Object.fromEntries(rpcs.map(rpc => [rpc.name, planOf(rpc)])) },
+      ...Object.fromEntries(
+        rpcs.map(({ name }) => [`${upperFirst(name)}Payload`, { plans: { query: () => constant(EMPTY) } }]),
+      ),
+    },
+  },
+  'WechatRpcPlugin',
+)
+
+function planOf(rpc: (typeof rpcs)[number]) {
+  return (_$root: Step, args: FieldArgs) => {
+    const $input = args.getRaw('input') as Step<{ clientMutationId?: string | null }>
+    return sideEffect(
+      [wechatContext(), $input],
+      async ([{ services, ...call }, { clientMutationId, ...input }]) => ({
+        ...(await rpc.run(services, call, parseInput(rpc.input, input))),
+        clientMutationId,
+      }),
+    )
+  }
+}
+
+function currentUserPlan() {
+  const $answer = lambda(wechatContext(), async ({ services, ...call }) => ({
+    user: call.caller.role === 'authenticated' ? await currentUser(services, call) : null,
+  }))
+  return access($answer, 'user')
+}
+
+const wechatContext = () => access(context(), 'wechat') as unknown as Step<RequestContext['wechat']>

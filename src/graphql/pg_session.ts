@@ -1,0 +1,51 @@
+import type { WithPgClient } from 'postgraphile/@dataplan/pg'
+import { statements } from '../db/statements.ts'
+import type { Services } from '../services.ts'
+import type { Caller } from '../tokens/jwt.ts'
+import type { RequestContext } from './requests.ts'
+
+/**
+ * What PostGraphile itself selects runs in a transaction that begins with one statement: it makes the caller's role and
+ * claims those of the transaction, and fails where the session has ended or the user is banned. So the check costs
+ * nothing that PostGraphile's own `set_config` would not.
+ */
+export const pgSessionPlugin = (services: Services): GraphileConfig.Plugin => ({
+  name: 'WechatPgSessionPlugin',
+  version: '0.1.0',
+  grafast: {
+    middleware: {
+      async prepareArgs(next, { args }) {
+        const result = await next()
+        const call = args.requestContext?.wechatCall ?? {
+          caller: { role: 'anon' as const },
+          appid: services.config.wechat.defaultAppid,
+        }
+        const context = args.contextValue as unknown as RequestContext & Record<string, WithPgClient>
+        context.wechat = { ...call, services }
+        for (const { schemas, withPgClientKey } of args.resolvedPreset?.pgServices ?? []) {
+          if (!schemas?.includes('auth')) continue
+          context[withPgClientKey] = asCaller(context[withPgClientKey]!, call.caller)
+        }
+        return result
+      },
+    },
+  },
+})
+
+function asCaller(withPgClient: WithPgClient, caller: Caller): WithPgClient {
+  const { name, text } = caller.role === 'authenticated' ? statements.setUser : statements.setCaller
+  const values = [
+    JSON.stringify(caller.role === 'authenticated' ? caller.claims : { role: caller.role }),
+    caller.role,
+  ]
+  const wrapped: typeof withPgClient = (settings, callback) => {
+    const { role: _ours, ...others } = settings ?? {}
+    return withPgClient(Object.keys(others).length > 0 ? others : null, client =>
+      client.withTransaction(async transaction => {
+        await transaction.query({ name, text, values })
+        return callback(transaction)
+      }),
+    )
+  }
+  return Object.assign(wrapped, { release: withPgClient.release })
+}

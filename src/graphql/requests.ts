@@ -1,0 +1,80 @@
+import { maxAliasesRule } from '@escape.tech/graphql-armor-max-aliases'
+import { depthLimit } from '@graphile/depth-limit'
+import { AppError } from '../errors.ts'
+import { type Call, chooseApp } from '../rpc/rpc.ts'
+import type { Services } from '../services.ts'
+import { callerOf } from '../tokens/caller.ts'
+import { refusal } from './errors.ts'
+
+/** What the GraphQL context holds for us. */
+export interface RequestContext {
+  wechat: Call & { services: Services }
+}
+
+declare global {
+  namespace Grafast {
+    interface RequestContext {
+      wechatCall?: Call
+    }
+  }
+}
+
+/** The introspection query of today's tools, GraphiQL's among them, fits exactly. */
+const depths = {
+  maxDepth: 16,
+  maxIntrospectionDepth: 14,
+  maxDepthByFieldCoordinates: { '__Type.ofType': 9 },
+  revealDetails: true,
+}
+
+/**
+ * The border of GraphQL: who calls is known before anything is parsed (what throws later, in the context, would bypass
+ * the masking of errors), documents are limited, and a request that is refused gets the catalogue's name and status.
+ */
+export const requestPlugin = (services: Services): GraphileConfig.Plugin => ({
+  name: 'WechatRequestPlugin',
+  version: '0.1.0',
+  grafserv: {
+    middleware: {
+      setPreset(next, event) {
+        event.validationRules.push(depthLimit(depths), maxAliasesRule({ n: 100 }))
+        return next()
+      },
+      async processRequest(next, event) {
+        const { requestDigest: request, resolvedPreset } = event
+        if (request.path !== (resolvedPreset.grafserv?.graphqlPath ?? '/graphql')) return next()
+        request.preferJSON = true
+        try {
+          request.requestContext.wechatCall = await identify(services, request.headers)
+        } catch (error) {
+          if (error instanceof AppError) return refusal(error)
+          throw error
+        }
+        const result = await next()
+        if (result?.type !== 'json') return result
+        const json = result.json as { data?: unknown; errors?: { extensions?: Record<string, unknown> }[] }
+        const isRefused = json.data === undefined && json.errors !== undefined
+        for (const error of isRefused ? json.errors! : []) error.extensions = { code: 'validation_failed' }
+        return {
+          ...result,
+          statusCode: isRefused && result.statusCode === 200 ? 400 : result.statusCode,
+          headers: { ...result.headers, 'cache-control': 'no-store' },
+        }
+      },
+    },
+  },
+})
+
+async function identify(
+  services: Services,
+  headers: Record<string, string | string[] | undefined>,
+): Promise<Call> {
+  const header = (name: string) => [headers[name]].flat()[0]
+  return {
+    caller: await callerOf(services.tokens, {
+      authorization: header('authorization'),
+      apikey: header('apikey'),
+    }),
+    appid: chooseApp(services.config, header('x-wechat-appid')),
+  }
+}

@@ -1,0 +1,55 @@
+import { randomUUID } from 'node:crypto'
+import type { ErrorRequestHandler, Request, Response } from 'express'
+import { fromDatabase } from '../db/errors.ts'
+import { AppError, type ErrorCode } from '../errors.ts'
+import type { Logger } from '../log.ts'
+
+/** From this API version on GoTrue's errors are {code, message}. */
+const NEW_FORMAT_SINCE = '2024-01-01'
+
+/** A dead session cannot log out with 403: MemFire's client would keep it for ever; 401 lets it go. */
+const endsAsUnauthorized = new Set<ErrorCode>(['bad_jwt', 'session_not_found', 'user_banned'])
+
+/** The end of every REST request that fails: the catalogue's name and status, in GoTrue's two formats. */
+export const errorHandler =
+  (log: Logger): ErrorRequestHandler =>
+  (raw, req, res, next) => {
+    if (res.headersSent) return next(raw)
+    const error = fromBodyParser(fromDatabase(raw))
+    if (error instanceof AppError) {
+      if (error.status >= 500)
+        log.warn({ err: error, code: error.code, req_id: req.id }, 'an operation failed')
+      const isLogout = req.path.endsWith('/logout') && endsAsUnauthorized.has(error.code)
+      return sendError(req, res, error, isLogout ? 401 : error.status)
+    }
+    const errorId = randomUUID()
+    log.error({ err: error, error_id: errorId, req_id: req.id }, 'an unforeseen error')
+    sendError(req, res, new AppError('unexpected_failure'), 500, { error_id: errorId })
+  }
+
+/** What express and its body parser refuse by themselves. */
+function fromBodyParser(error: unknown): unknown {
+  const { status, type } = error as { status?: unknown; type?: unknown }
+  if (error instanceof AppError || typeof status !== 'number' || status >= 500) return error
+  if (type === 'entity.too.large') {
+    return new AppError('validation_failed', { status: 413, message: 'The body is too large' })
+  }
+  if (type === 'entity.parse.failed')
+    return new AppError('validation_failed', { message: 'The body is not JSON' })
+  return new AppError('validation_failed', { message: 'The request cannot be read' })
+}
+
+function sendError(req: Request, res: Response, error: AppError, status: number, more: object = {}) {
+  const version = req.get('x-supabase-api-version')
+  const isNew = version !== undefined && /^\d{4}-\d{2}-\d{2}$/.test(version) && version >= NEW_FORMAT_SINCE
+  const { code, message, wechat } = error
+  res.locals.code = code
+  res.status(status).set({ 'cache-control': 'no-store', 'x-sb-error-code': code })
+  if (isNew) res.set('x-supabase-api-version', version)
+  if (error.retryAfter !== undefined) res.set('retry-after', String(error.retryAfter))
+  res.json({
+    ...(isNew ? { code, message } : { code: status, error_code: code, msg: message }),
+    ...(wechat && { wechat }),
+    ...more,
+  })
+}

@@ -1,0 +1,125 @@
+import express, { type Request, type Response, Router } from 'express'
+import { z } from 'zod'
+import type { UserRow } from '../db/statements.ts'
+import { AppError } from '../errors.ts'
+import { currentUser } from '../rpc/current_user.ts'
+import { refreshSession } from '../rpc/refresh_session.ts'
+import { type Call, chooseApp, parseInput, type Rpc } from '../rpc/rpc.ts'
+import type { Session } from '../rpc/session.ts'
+import { signOut } from '../rpc/sign_out.ts'
+import { wechatBindPhone } from '../rpc/wechat_bind_phone.ts'
+import { wechatSignIn } from '../rpc/wechat_sign_in.ts'
+import type { Services } from '../services.ts'
+import { callerOf } from '../tokens/caller.ts'
+import { errorHandler } from './errors.ts'
+import { sessionJson, userJson } from './user_json.ts'
+
+interface Route {
+  method: 'get' | 'post'
+  path: string
+  handle(req: Request, res: Response): Promise<unknown>
+}
+
+/**
+ * `/auth/v1`: the wire of MemFire's mini-program SDK and of auth-js, over the same operations as GraphQL. Each route
+ * says where the input stands in the request and how the result looks; the rest is in src/rpc.
+ */
+export function authRouter(services: Services): Router {
+  const format = services.config.phoneFormat
+  const user = ({ user }: { user: UserRow }) => userJson(user, format)
+  const session = ({ session }: { session: Session }) => sessionJson(session, format)
+
+  const routes: Route[] = [
+    // MemFire's SDK sends these as GET, the code not URL-encoded: a plus arrives as a space, which no code has.
+    { method: 'get', path: '/wechat_mini/login', handle: run(wechatSignIn, fromQuery, session) },
+    { method: 'post', path: '/wechat_mini/login', handle: run(wechatSignIn, fromBody, session) },
+    { method: 'get', path: '/wechat_mini/bind_phone', handle: run(wechatBindPhone, fromQuery, user) },
+    { method: 'post', path: '/wechat_mini/bind_phone', handle: run(wechatBindPhone, fromBody, user) },
+    { method: 'post', path: '/token', handle: run(refreshSession, refreshInput, session) },
+    {
+      method: 'post',
+      path: '/logout',
+      handle: run(
+        signOut,
+        ({ query }) => ({ scope: query.scope }),
+        () => undefined,
+      ),
+    },
+    {
+      method: 'get',
+      path: '/user',
+      handle: async (req, res) => res.json(userJson(await currentUser(services, await callOf(req)), format)),
+    },
+    {
+      method: 'get',
+      path: '/.well-known/jwks.json',
+      handle: async (_req, res) => res.set('cache-control', 'public, max-age=600').json(services.tokens.jwks),
+    },
+  ]
+
+  function run<Input, Result>(
+    rpc: Rpc<Input, Result>,
+    inputOf: (req: Request) => unknown,
+    render: (result: Result) => object | undefined,
+  ): Route['handle'] {
+    return async (req, res) => {
+      const call = await callOf(req)
+      const body = render(await rpc.run(services, call, parseInput(rpc.input, inputOf(req))))
+      return body === undefined ? res.status(204).end() : res.json(body)
+    }
+  }
+
+  async function callOf(req: Request): Promise<Call> {
+    return {
+      caller: await callerOf(services.tokens, {
+        authorization: req.get('authorization'),
+        apikey: req.get('apikey'),
+      }),
+      appid: chooseApp(services.config, req.get('x-wechat-appid')),
+    }
+  }
+
+  const router = Router()
+  router.use((_req, res, next) => {
+    res.set('cache-control', 'no-store')
+    next()
+  })
+  router.use(requireJson, express.json({ limit: '100kb' }))
+  for (const { method, path, handle } of routes) router[method](path, handle)
+  for (const path of new Set(routes.map(route => route.path))) {
+    const allow = routes
+      .flatMap(route => (route.path === path ? [route.method.toUpperCase()] : []))
+      .join(', ')
+    router.all(path, (_req, res) => {
+      res.set('allow', allow)
+      throw new AppError('validation_failed', { status: 405, message: `Only ${allow} is allowed here` })
+    })
+  }
+  router.use(() => {
+    throw new AppError('validation_failed', { status: 404, message: 'There is nothing here' })
+  })
+  router.use(errorHandler(services.log))
+  return router
+}
+
+const fromQuery = ({ query }: Request) =>
+  typeof query.code === 'string' ? { code: query.code.replaceAll(' ', '+') } : { code: query.code }
+
+const Body = z.looseObject({}, 'is not a JSON object').default({})
+const fromBody = ({ body }: Request) => parseInput(Body, body)
+
+function refreshInput(req: Request) {
+  if (req.query.grant_type !== 'refresh_token') {
+    throw new AppError('validation_failed', { message: 'grant_type is not refresh_token' })
+  }
+  return { refreshToken: fromBody(req).refresh_token }
+}
+
+/** A body that is not JSON is refused, not ignored. */
+function requireJson(req: Request, _res: Response, next: () => void) {
+  const hasBody = req.get('transfer-encoding') !== undefined || Number(req.get('content-length') ?? 0) > 0
+  if (hasBody && req.method !== 'GET' && !req.is('json')) {
+    throw new AppError('validation_failed', { status: 415, message: 'Content-Type is not application/json' })
+  }
+  next()
+}
