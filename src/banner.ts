@@ -1,0 +1,52 @@
+import type { Services } from './services.ts'
+
+/** What somebody needs who has just typed `npm start`: what runs where, the keys, and three commands to try. */
+export function banner(
+  services: Services,
+  ownUrl: string,
+  options: { simulator: boolean; worker: boolean },
+): string {
+  const { config, apiKeys } = services
+  const database = new URL(config.databaseUrl!)
+  const rows: [string, string][] = [
+    ['GraphQL', `${ownUrl}/graphql`],
+    ...(config.graphiql ? [['GraphiQL', `${ownUrl}/graphiql`] as [string, string]] : []),
+    ['REST', `${ownUrl}/auth/v1   (MemFire SDK, auth-js: supabase URL ${ownUrl})`],
+    [
+      'WeChat',
+      options.simulator
+        ? `${ownUrl}/simulator   (simulated, app ${config.wechat.defaultAppid})`
+        : config.wechat.apiUrl!,
+    ],
+    [
+      'PostgreSQL',
+      `${database.host}${database.pathname}${config.embedded ? `   (embedded, in ${config.dataDir})` : ''}`,
+    ],
+    ['Worker', options.worker ? 'in this process' : 'not in this process'],
+    ['Health', `${ownUrl}/health/ready`],
+    ['Anon key', apiKeys.anon],
+    ['Service key', config.production ? '(SERVICE_ROLE_KEY)' : apiKeys.serviceRole],
+  ]
+  const width = Math.max(...rows.map(([name]) => name.length))
+  const table = rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`).join('\n')
+  const tour = options.simulator ? `\n\n${tourOf(ownUrl)}` : ''
+  const env = config.embedded
+    ? `\n\n  Everything generated is in ${config.dataDir}/env. Ctrl-C ends it all.`
+    : ''
+  return `\n  postgraphile-wechat is running\n\n${table}${tour}${env}\n`
+}
+
+/** Copy-paste lines: sign in (REST), bind a phone (GraphQL), look. Each works as printed, in one shell, in this order. */
+export const tourOf = (url: string) => `  Sign in as a user whom the simulator invents:
+
+    CODE=$(curl -s ${url}/simulator/login-codes -H 'content-type: application/json' \\
+      -d '{"openid":"o-alice"}' | sed 's/.*"code":"\\([^"]*\\)".*/\\1/')
+    TOKEN=$(curl -s ${url}/auth/v1/wechat_mini/login -H 'content-type: application/json' \\
+      -d "{\\"code\\":\\"$CODE\\"}" | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')
+
+  Tap the phone button, and bind the phone through GraphQL:
+
+    CODE=$(curl -s ${url}/simulator/phone-codes -H 'content-type: application/json' \\
+      -d '{"phone":"13800138000"}' | sed 's/.*"code":"\\([^"]*\\)".*/\\1/')
+    curl -s ${url}/graphql -H 'content-type: application/json' -H "authorization: Bearer $TOKEN" \\
+      -d "{\\"query\\":\\"mutation { wechatBindPhone(input: {code: \\\\\\"$CODE\\\\\\"}) { user { id phone } } }\\"}"; echo`

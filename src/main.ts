@@ -1,0 +1,125 @@
+import './graphile_env.ts'
+import { Command, Option } from 'commander'
+import { ConfigError, EXIT_CONFIG, parseConfig } from './config.ts'
+import { EmbeddedError } from './db/embedded.ts'
+import { MigrationError, migrate } from './db/migrate.ts'
+import { createLog, type Logger } from './log.ts'
+import { ListenError, listen } from './server.ts'
+import { createSimulator, simulatorApp } from './simulator/index.ts'
+import { start } from './start.ts'
+import { startWorker } from './tasks/worker.ts'
+import { version } from './version.ts'
+
+/** What a command leaves running; undefined: it is done. */
+type Ends = { stop(): Promise<void> } | undefined
+
+const program = new Command('postgraphile-wechat')
+  .description('WeChat mini program sign-in and phone binding on your own PostgreSQL')
+  .version(version)
+const noMigrate = new Option('--no-migrate', 'do not migrate first, even where DATABASE_OWNER_URL is set')
+
+program
+  .command('start')
+  .description(
+    'everything in one process: web service, worker, and in development the embedded database and the simulator',
+  )
+  .addOption(noMigrate)
+  .action((options: { migrate: boolean }) =>
+    runUntilSignal((log, signal) => web(log, signal, { worker: true, ...options })),
+  )
+program
+  .command('serve')
+  .description('the web service')
+  .addOption(noMigrate)
+  .action((options: { migrate: boolean }) =>
+    runUntilSignal((log, signal) => web(log, signal, { worker: false, ...options })),
+  )
+program
+  .command('worker')
+  .description('the background of the service: relays events and runs jobs (needs DATABASE_OWNER_URL)')
+  .action(() => runUntilSignal(async log => startWorker({ ownerUrl: requireOwner(), log })))
+program
+  .command('migrate')
+  .description('brings the database to the schema of this version, and ends (needs DATABASE_OWNER_URL)')
+  .action(() => runUntilSignal(async log => void (await migrate({ ownerUrl: requireOwner(), log }))))
+program
+  .command('simulator')
+  .description('the WeChat simulator alone, on HOST and PORT: for tests of any backend')
+  .action(() => runUntilSignal(standaloneSimulator))
+
+await program.parseAsync()
+
+async function web(
+  log: Logger,
+  signal: AbortSignal,
+  options: { worker: boolean; migrate: boolean },
+): Promise<Ends> {
+  return start({
+    env: process.env,
+    config: parseConfig(process.env),
+    log,
+    signal,
+    ...options,
+    onReady: text => void process.stdout.write(`${text}\n`),
+    onFatal: error => {
+      process.stderr.write(`${error.message}\n`)
+      process.kill(process.pid, 'SIGTERM')
+      process.exitCode = 1
+    },
+  })
+}
+
+async function standaloneSimulator(): Promise<Ends> {
+  const { host, port, wechat } = parseConfig(withoutDatabase())
+  const http = await listen(host, port)
+  http.serve(simulatorApp(createSimulator({ apps: wechat.apps })))
+  process.stdout.write(
+    `The WeChat simulator answers at ${http.url} (WECHAT_API_URL=${http.url}), app ${wechat.defaultAppid}\n`,
+  )
+  return { stop: () => http.close() }
+}
+
+/** The simulator needs no database and no keys, whatever else the environment says. */
+const withoutDatabase = () => ({ ...process.env, DATABASE_URL: undefined, NODE_ENV: undefined })
+
+/** The worker and migrate need the owner's login and nothing of the web service. */
+function requireOwner(): string {
+  const url = process.env.DATABASE_OWNER_URL
+  if (!url) throw new ConfigError(['DATABASE_OWNER_URL is not set: it is the login that owns the schema'])
+  return parseConfig({ DATABASE_OWNER_URL: url }).databaseOwnerUrl!
+}
+
+/**
+ * Runs a command until it is done, or until SIGINT, SIGTERM or the launcher's death ends what it started. Faults that
+ * the person at the terminal can mend are one message, not a stack trace.
+ */
+async function runUntilSignal(command: (log: Logger, signal: AbortSignal) => Promise<Ends>) {
+  const aborter = new AbortController()
+  const signalled = new Promise<void>(resolve => {
+    const end = () => {
+      aborter.abort()
+      resolve()
+    }
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, end)
+    if (process.channel) process.once('disconnect', end)
+  })
+  try {
+    const log = createLog(parseConfig({ LOG_LEVEL: process.env.LOG_LEVEL }).logLevel)
+    const running = await command(log, aborter.signal)
+    process.channel?.unref()
+    if (running) {
+      await signalled
+      await running.stop()
+    }
+  } catch (error) {
+    if (!aborter.signal.aborted) fail(error)
+  }
+  process.exit()
+}
+
+function fail(error: unknown) {
+  const known = [ConfigError, EmbeddedError, MigrationError, ListenError].some(type => error instanceof type)
+  const { message, stack } = error as Error
+  process.stderr.write(`${known ? message : (stack ?? message)}\n`)
+  process.exitCode = error instanceof ConfigError ? EXIT_CONFIG : 1
+}

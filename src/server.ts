@@ -1,0 +1,53 @@
+import { createServer, type RequestListener, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** Requests in flight at a shutdown have this long. */
+const GRACE_MS = 10_000
+
+export interface HttpServer {
+  /** With the real port: `PORT=0` picks a free one. */
+  url: string
+  /** From now on requests are answered by this; before, by 503. */
+  serve(listener: RequestListener): void
+  /** Lets requests in flight end, and closes. */
+  close(): Promise<void>
+}
+
+/** The port cannot be had; the message is for the person at the terminal. */
+export class ListenError extends Error {}
+
+/** Listens at once, so that the service's own URL is known to everything that is built with it. */
+export async function listen(host: string, port: number): Promise<HttpServer> {
+  let listener: RequestListener = (_req, res) => {
+    res.writeHead(503, { 'retry-after': '1' }).end()
+  }
+  const server = createServer((req, res) => listener(req, res))
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const taken = `Port ${port} of ${host} is taken by another program: choose another with PORT=…, or PORT=0 for a free one.`
+      reject(error.code === 'EADDRINUSE' ? new ListenError(taken) : error)
+    })
+    server.listen(port, host, resolve)
+  })
+  const { port: bound } = server.address() as AddressInfo
+  // A service that listens everywhere is reached on this machine by loopback.
+  const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host
+  return {
+    url: `http://${name}:${bound}`,
+    serve: next => {
+      listener = next
+    },
+    close: () => close(server),
+  }
+}
+
+async function close(server: Server) {
+  const closed = new Promise<void>(resolve => server.close(() => resolve()))
+  server.closeIdleConnections()
+  const force = new AbortController()
+  await Promise.race([closed, sleep(GRACE_MS, undefined, { signal: force.signal }).catch(() => {})])
+  force.abort()
+  server.closeAllConnections()
+  await closed
+}

@@ -1,0 +1,108 @@
+import { randomBytes } from 'node:crypto'
+import { createApp } from './app.ts'
+import { banner } from './banner.ts'
+import { type Config, type Env, parseConfig } from './config.ts'
+import { readEnvFile, startEmbedded, writeEnvFile } from './db/embedded.ts'
+import { migrate } from './db/migrate.ts'
+import type { Logger } from './log.ts'
+import { listen } from './server.ts'
+import { createServices } from './services.ts'
+import { createSimulator } from './simulator/index.ts'
+import { startWorker } from './tasks/worker.ts'
+
+export interface StartOptions {
+  env: Env
+  config: Config
+  log: Logger
+  /** Run the worker in this process, where the owner's login is known. */
+  worker: boolean
+  /** Migrate first, where the owner's login is known. */
+  migrate: boolean
+  /** Called once everything answers. */
+  onReady?: (banner: string) => void
+  /** Aborts a start that still waits for the embedded database. */
+  signal: AbortSignal
+  /** Called if the embedded database is gone for good. */
+  onFatal(error: Error): void
+}
+
+export interface Running {
+  url: string
+  /** Ends everything in the order in which nothing is lost. */
+  stop(): Promise<void>
+}
+
+/** Starts the service with all it needs: the embedded database where none is named, migrations, worker, web. */
+export async function start(options: StartOptions): Promise<Running> {
+  const { log } = options
+  const ends: (() => Promise<void>)[] = []
+  const stop = async () => {
+    for (const end of ends.splice(0).reverse()) await end()
+  }
+  try {
+    const url = await bringUp(options, ends)
+    return { url, stop }
+  } catch (error) {
+    await stop().catch((err: unknown) => log.error({ err }, 'not everything that had started could be ended'))
+    throw error
+  }
+}
+
+async function bringUp({ env, config: given, log, ...options }: StartOptions, ends: (() => Promise<void>)[]) {
+  // The directory before the port: a second start on the same directory is told so, whatever its port.
+  const generated = given.embedded ? await withEmbedded(given, log, options, ends) : {}
+  const http = await listen(given.host, given.port)
+  ends.push(() => http.close())
+  const config = given.embedded ? parseConfig(env, { ...generated, SITE_URL: http.url }) : given
+
+  const ownerUrl = config.databaseOwnerUrl
+  if (ownerUrl && options.migrate) await migrate({ ownerUrl, log })
+  const services = await createServices({ config, ownUrl: http.url, log })
+  ends.push(() => services.close())
+  if (config.embedded) {
+    const { anon, serviceRole } = services.apiKeys
+    await writeEnvFile(config.dataDir, {
+      ANON_KEY: anon,
+      SERVICE_ROLE_KEY: serviceRole,
+      SITE_URL: services.siteUrl,
+    })
+  }
+
+  const simulator = config.production ? undefined : createSimulator({ apps: config.wechat.apps })
+  const app = await createApp(services, { simulator })
+  ends.push(() => app.release())
+  const hasWorker = options.worker && ownerUrl !== undefined
+  if (hasWorker) {
+    const worker = await startWorker({ ownerUrl, log })
+    ends.push(() => worker.stop())
+  }
+  http.serve(app.express)
+  options.onReady?.(
+    banner(services, http.url, { simulator: config.wechat.apiUrl === undefined, worker: hasWorker }),
+  )
+  return http.url
+}
+
+/** Starts the embedded database. Answers what was generated once and is kept in `DATA_DIR/env`. */
+async function withEmbedded(
+  config: Config,
+  log: Logger,
+  { onFatal, signal }: Pick<StartOptions, 'onFatal' | 'signal'>,
+  ends: (() => Promise<void>)[],
+): Promise<Env> {
+  const embedded = await startEmbedded({
+    dataDir: config.dataDir,
+    log: (level, msg, fields) => log[level](fields ?? {}, msg),
+    onExit: onFatal,
+    signal,
+  })
+  ends.push(() => embedded.stop())
+  const generated = await readEnvFile(config.dataDir)
+  if (generated.JWT_SECRET === undefined) {
+    generated.JWT_SECRET = randomBytes(32).toString('base64url')
+    await writeEnvFile(config.dataDir, { JWT_SECRET: generated.JWT_SECRET })
+  }
+  // The keys follow from the secret and the URL from the port: what stands in the file is for people and programs.
+  const { ANON_KEY: _anon, SERVICE_ROLE_KEY: _service, SITE_URL: _site, ...kept } = generated
+  return kept
+}
