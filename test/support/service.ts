@@ -1,0 +1,63 @@
+import { createApp } from '../../src/app.ts'
+import { type Env, parseConfig } from '../../src/config.ts'
+import { createLog, type Logger } from '../../src/log.ts'
+import { listen } from '../../src/server.ts'
+import { createServices, type Services } from '../../src/services.ts'
+import { createSimulator, type Simulator, simulatorApp } from '../../src/simulator/index.ts'
+import type { Fetch } from '../../src/wechat/http.ts'
+import type { TestDatabase } from './database.ts'
+
+export const JWT_SECRET = 'a secret of the tests, 32 bytes or more'
+
+export interface TestSimulator extends Simulator {
+  url: string
+  close(): Promise<void>
+}
+
+/** The WeChat simulator on a port of its own, so that several nodes can share it. */
+export async function startSimulator(
+  options?: Parameters<typeof createSimulator>[0],
+): Promise<TestSimulator> {
+  const simulator = createSimulator(options)
+  const http = await listen('127.0.0.1', 0)
+  http.serve(simulatorApp(simulator))
+  return Object.assign(Object.create(simulator) as Simulator, { url: http.url, close: () => http.close() })
+}
+
+export interface Node {
+  url: string
+  services: Services
+  close(): Promise<void>
+}
+
+export interface NodeOptions {
+  db: TestDatabase
+  wechatUrl: string
+  env?: Env
+  log?: Logger
+  fetch?: Fetch
+}
+
+/** A node of the web service in this process, as `serve` builds it. */
+export async function startNode({ db, wechatUrl, env, log, fetch }: NodeOptions): Promise<Node> {
+  const config = parseConfig({
+    DATABASE_URL: db.webUrl,
+    JWT_SECRET,
+    SITE_URL: 'http://site.test',
+    WECHAT_API_URL: wechatUrl,
+    ...env,
+  })
+  const http = await listen('127.0.0.1', 0)
+  const services = await createServices({ config, ownUrl: http.url, log: log ?? createLog('silent'), fetch })
+  const app = await createApp(services)
+  http.serve(app.express)
+  return {
+    url: http.url,
+    services,
+    async close() {
+      await http.close()
+      await app.release()
+      await services.close()
+    },
+  }
+}
