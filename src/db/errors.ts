@@ -22,10 +22,11 @@ const sqlstates = /^(08...|57P0.|25006|53...|57014|55P03|40001|40P01)$/
 
 /** Whether the database could not be reached, or not in time: what is idempotent may be tried again. */
 export function isUnavailable(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
   if (error instanceof AggregateError) return error.errors.some(isUnavailable)
-  const { code, message } = error as { code?: unknown; message?: unknown }
+  const { code, message } = error as Error & { code?: unknown }
   if (typeof code === 'string' && (socketCodes.has(code) || sqlstates.test(code))) return true
-  return typeof message === 'string' && driverMessages.some(part => message.startsWith(part))
+  return driverMessages.some(part => message.startsWith(part))
 }
 
 /** The catalogue's error for what the driver threw; errors it does not foresee come back as they are. */

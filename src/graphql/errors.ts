@@ -40,8 +40,9 @@ export const maskError =
       if (cause.status >= 500) log.warn({ err: cause, code: cause.code }, 'an operation failed')
       return replace(cause.message, extensionsOf(cause))
     }
-    // The executor's own refusals have no path. Its words about a variable quote the value, which may be a code.
-    if (!path && (!cause || cause instanceof GraphQLError)) {
+    // The executor's own refusals point into the document and have no path. Its words about a variable quote the value,
+    // which may be a code.
+    if (!path && error.nodes && (!cause || cause instanceof GraphQLError)) {
       const variable = /^Variable "(\$\w+)" got invalid value/.exec(error.message)?.[1]
       return replace(variable ? `Variable "${variable}" is not of its type` : error.message, {
         code: 'validation_failed',

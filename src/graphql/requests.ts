@@ -54,7 +54,10 @@ export const requestPlugin = (services: Services): GraphileConfig.Plugin => ({
         if (result?.type !== 'json') return result
         const json = result.json as { data?: unknown; errors?: { extensions?: Record<string, unknown> }[] }
         const isRefused = json.data === undefined && json.errors !== undefined
-        for (const error of isRefused ? json.errors! : []) error.extensions = { code: 'validation_failed' }
+        const code = result.statusCode >= 500 ? 'unexpected_failure' : 'validation_failed'
+        for (const error of isRefused ? json.errors! : []) {
+          if (error.extensions?.code === undefined) error.extensions = { code }
+        }
         return {
           ...result,
           statusCode: isRefused && result.statusCode === 200 ? 400 : result.statusCode,
