@@ -16,31 +16,44 @@
 do $$
 declare
   v_role text;
+  -- Since 16 a membership says for itself whether it inherits; before, the member does.
+  v_has_options boolean := current_setting('server_version_num')::integer >= 160000;
 begin
   foreach v_role in array array[
-    'anon', 'authenticated', 'service_role',
+    'anon', 'authenticated', 'service_role', 'authenticator',
     'auth_signer', 'auth_keeper', 'auth_binder', 'auth_steward', 'auth_courier'
   ] loop
     if not exists (select from pg_catalog.pg_roles where rolname = v_role) then
-      execute format('create role %I nologin noinherit', v_role);
+      begin
+        execute format('create role %I %s noinherit', v_role,
+          case v_role when 'authenticator' then 'login' else 'nologin' end);
+      exception when duplicate_object or unique_violation then
+        null; -- another database of this cluster is being migrated at this moment
+      end;
     end if;
   end loop;
-  if not exists (select from pg_catalog.pg_roles where rolname = 'authenticator') then
-    create role authenticator login noinherit;
-  end if;
-  -- The migrating login hands functions over to the duties and replaces them later: it must be able to become each.
-  foreach v_role in array array['auth_signer', 'auth_keeper', 'auth_binder', 'auth_steward', 'auth_courier'] loop
-    if not pg_has_role(current_user, v_role, 'usage') then
-      execute format('grant %I to %I', v_role, current_user);
-    end if;
-  end loop;
-  foreach v_role in array array['anon', 'authenticated', 'service_role'] loop
-    if not exists (
-      select from pg_catalog.pg_auth_members m
-      where m.roleid = v_role::regrole and m.member = 'authenticator'::regrole
-    ) then
-      execute format('grant %I to authenticator', v_role);
-    end if;
-  end loop;
+  begin
+    -- The migrating login hands functions over to the duties and replaces them later: it must be able to become each.
+    foreach v_role in array array['auth_signer', 'auth_keeper', 'auth_binder', 'auth_steward', 'auth_courier'] loop
+      if v_has_options then
+        if not (pg_has_role(current_user, v_role, 'usage') and pg_has_role(current_user, v_role, 'set')) then
+          execute format('grant %I to %I with inherit true, set true', v_role, current_user);
+        end if;
+      elsif not pg_has_role(current_user, v_role, 'usage') then
+        execute format('grant %I to %I', v_role, current_user);
+      end if;
+    end loop;
+    foreach v_role in array array['anon', 'authenticated', 'service_role'] loop
+      if not pg_has_role('authenticator', v_role, 'member') then
+        execute format('grant %I to authenticator %s', v_role,
+          case when v_has_options then 'with inherit false, set true' end);
+      end if;
+    end loop;
+  exception when insufficient_privilege then
+    raise exception 'The login % may not grant the role %', current_user, v_role
+      using errcode = 'insufficient_privilege',
+        hint = format('The role belongs to another login. Let that one, or a superuser, run: grant %I to %I with admin option',
+          v_role, current_user);
+  end;
 end
 $$;

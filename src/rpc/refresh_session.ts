@@ -22,8 +22,14 @@ export const refreshSession: Rpc<{ refreshToken: string }, { session: Session }>
   async run(services, _call, { refreshToken }) {
     const token = services.refreshTokens.read(refreshToken)
     if (!token) throw new AppError('refresh_token_not_found')
-    const row = await rotate(services.db, token.sessionId, token.counter)
+    const row = await rotate(services.db, token.sessionId, token.counter).catch(ofDeletedUser)
     if (row.state !== 'refreshed') throw new AppError(row.state)
     return { session: await sessionOf(services, { ...row, session_id: token.sessionId }) }
   },
+}
+
+/** The session is there and its user is deleted: on this route an ended session has another name (GoTrue). */
+function ofDeletedUser(error: unknown): never {
+  const isDeleted = error instanceof AppError && error.code === 'session_not_found'
+  throw isDeleted ? new AppError('refresh_token_not_found') : error
 }

@@ -1,6 +1,6 @@
 create function auth.admin_bind_phone(p_user_id uuid, p_phone text, p_reason text) returns auth.users
 language plpgsql security definer volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_user auth.users;

@@ -1,6 +1,6 @@
 create function auth.admin_find_user(p_who text) returns setof auth.users
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if p_who like '+%' then

@@ -16,6 +16,8 @@ create table auth.identities (
   constraint identities_provider_id_not_empty check (provider_id <> '')
 );
 
+create index identities_provider_id_idx on auth.identities (provider_id);
+
 alter table auth.identities enable row level security;
 
 comment on table auth.identities is 'An openid in an app, and the user to whom it belongs.';

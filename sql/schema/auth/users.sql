@@ -37,7 +37,7 @@ alter table auth.users enable row level security;
 -- Whoever changes a phone, and however: a code that put the former phone here must not answer "bound" any more.
 create function auth.users_count_phone_change() returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   new.phone_revision := old.phone_revision + 1;

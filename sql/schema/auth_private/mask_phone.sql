@@ -1,6 +1,6 @@
 create function auth_private.mask_phone(p_phone text) returns text
 language sql immutable
-return left(p_phone, greatest(length(p_phone) - 8, 1)) || '****' || right(p_phone, least(4, length(p_phone) - 5));
+return left(p_phone, least(greatest(length(p_phone) - 8, 1), 6)) || '****' || right(p_phone, least(4, length(p_phone) - 5));
 
 revoke all on function auth_private.mask_phone(text) from public;
 grant execute on function auth_private.mask_phone(text) to auth_signer, auth_keeper, auth_binder, auth_steward;
@@ -10,10 +10,13 @@ comment on function auth_private.mask_phone(text) is
 
 create function auth_private.mask_phones_in(p_text text) returns text
 language sql immutable
-return regexp_replace(p_text, '(\+[0-9]{3,}|[0-9]{6,})([0-9]{4})', '****\2', 'g');
+return regexp_replace(
+  p_text,
+  '(?:\+(?:[0-9][ ()-]?){3,12}|1[3-9][0-9][ -]?[0-9]{4}[ -]?|[0-9]{6,})((?:[0-9][ -]?){3}[0-9])(?![0-9])',
+  '****\1', 'g');
 
 revoke all on function auth_private.mask_phones_in(text) from public;
 grant execute on function auth_private.mask_phones_in(text) to auth_steward;
 
 comment on function auth_private.mask_phones_in(text) is
-  'Free text fit for the audit log: what looks like a phone (a plus and 7 digits, or 10 digits and more) keeps its last four digits.';
+  'Free text fit for the audit log: what looks like a phone (a plus and 7 digits, a mainland mobile number, or 10 digits and more) keeps its last four digits.';

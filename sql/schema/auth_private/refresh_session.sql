@@ -3,14 +3,14 @@ create function auth_private.refresh_session(
   out state text, out refresh_counter bigint, out signed_in_at timestamptz, out user_json jsonb
 )
 language plpgsql security definer volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_session auth.sessions;
   v_user auth.users;
 begin
   perform set_config('request.jwt.claims', jsonb_build_object('session_id', p_session_id)::text, true);
-  select * into v_session from auth.sessions s where s.id = p_session_id for update;
+  select * into v_session from auth.sessions s where s.id = p_session_id for no key update;
   if not found then
     state := 'refresh_token_not_found';
     return;
@@ -18,11 +18,12 @@ begin
   v_user := auth_private.enter_session(p_session_id);
 
   state := 'refreshed';
-  if p_counter = v_session.refresh_counter then
+  -- Ahead of the row is a token that we made before a failover lost its transaction.
+  if p_counter >= v_session.refresh_counter then
     update auth.sessions s
-    set refresh_counter = s.refresh_counter + 1, refreshed_at = now()
+    set refresh_counter = p_counter + 1, refreshed_at = now()
     where s.id = p_session_id;
-    refresh_counter := v_session.refresh_counter + 1;
+    refresh_counter := p_counter + 1;
   -- The active token's parent (an answer that never arrived), or a race of the last seconds: the active one again.
   elsif p_counter = v_session.refresh_counter - 1
     or p_counter < v_session.refresh_counter and v_session.refreshed_at > now() - interval '10 seconds' then

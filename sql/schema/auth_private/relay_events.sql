@@ -1,6 +1,6 @@
 create function auth_private.relay_events(p_limit integer) returns integer
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_specs graphile_worker.job_spec[];

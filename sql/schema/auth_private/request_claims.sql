@@ -1,6 +1,6 @@
 create function auth_private.request_claims(p_claims jsonb) returns text
 language plpgsql security definer volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_user auth.users;

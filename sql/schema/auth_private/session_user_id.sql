@@ -10,6 +10,10 @@ comment on function auth_private.session_user_id() is
 
 -- auth_binder: the session's own row, the accounts merged into it (to recognise their codes), and of that only the phone.
 grant select (id, user_id) on auth.sessions to auth_binder;
+-- It may lock the session, for which PostgreSQL wants a right to update, and never update it.
+grant update (id) on auth.sessions to auth_binder;
+create policy sessions_binder_lock on auth.sessions for update to auth_binder
+  using (id = (auth.jwt() ->> 'session_id')::uuid) with check (false);
 create policy sessions_binder_select on auth.sessions for select to auth_binder
   using (id = (auth.jwt() ->> 'session_id')::uuid);
 

@@ -1,6 +1,6 @@
 create function auth_private.sign_out(p_session_id uuid, p_scope text) returns void
 language plpgsql security definer volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_user auth.users;

@@ -28,8 +28,12 @@ grant select, insert (user_id, provider, appid, provider_id, unionid),
   update (unionid, last_sign_in_at, updated_at) on auth.identities to auth_signer;
 create policy identities_signer_insert on auth.identities for insert to auth_signer
   with check (
-    appid = (select auth_private.signing_identity() ->> 'appid')
-    and provider_id = (select auth_private.signing_identity() ->> 'openid'));
+    provider = 'wechat_mini'
+    and appid = (select auth_private.signing_identity() ->> 'appid')
+    and provider_id = (select auth_private.signing_identity() ->> 'openid')
+    and unionid is not distinct from (select auth_private.signing_identity() ->> 'unionid')
+    -- Only users whom auth_signer may see: the one just made, or the one of the same unionid.
+    and exists (select from auth.users u where u.id = user_id));
 create policy identities_signer_update on auth.identities for update to auth_signer
   using (
     appid = (select auth_private.signing_identity() ->> 'appid')
@@ -46,7 +50,9 @@ create policy users_signer_select on auth.users for select to auth_signer
     or wechat_id = (select auth_private.signing_identity() ->> 'openid')
     or wechat_unionid = (select auth_private.signing_identity() ->> 'unionid'));
 create policy users_signer_insert on auth.users for insert to auth_signer
-  with check (wechat_id = (select auth_private.signing_identity() ->> 'openid'));
+  with check (
+    wechat_id = (select auth_private.signing_identity() ->> 'openid')
+    and (wechat_unionid is null or wechat_unionid = (select auth_private.signing_identity() ->> 'unionid')));
 create policy users_signer_update on auth.users for update to auth_signer
   using (id = (select auth_private.signing_user_id()));
 

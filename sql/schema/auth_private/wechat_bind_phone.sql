@@ -7,7 +7,7 @@ create function auth_private.wechat_bind_phone(
   out state text, out outcome text, out wechat_errcode integer, out wechat_rid text, out user_json jsonb
 )
 language plpgsql security definer volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_user auth.users;
@@ -15,11 +15,13 @@ declare
   v_code auth_private.wechat_codes;
   v_constraint text;
 begin
-  v_user := auth_private.enter_session(p_session_id);
-
   -- The user first, then his code: the other way round two binds of one user would deadlock.
-  select * into v_user from auth.users u where u.id = v_user.id for no key update;
+  v_user := auth_private.hold_session(p_session_id, p_to_write => true);
   select * into v_code from auth_private.wechat_codes c where c.code_hash = any (p_code_hashes) limit 1 for update;
+  if not found then
+    -- A code that is closed for somebody else cannot be locked, and need not be: its outcome is final.
+    select * into v_code from auth_private.wechat_codes c where c.code_hash = any (p_code_hashes) limit 1;
+  end if;
   v_former := v_user.phone;
 
   -- Written already, by this very request before its answer was lost, or by a later claimant while this one was slow.

@@ -4,7 +4,7 @@ create function auth_private.wechat_claim_code(
   out state text, out outcome text, out wechat_errcode integer, out wechat_rid text, out openid text, out user_json jsonb
 )
 language plpgsql security definer volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_user auth.users;
@@ -13,7 +13,7 @@ declare
 begin
   -- A claim that a crash loses costs one more question to WeChat; it need not wait for the disk.
   perform set_config('synchronous_commit', 'off', true);
-  v_user := auth_private.enter_session(p_session_id);
+  v_user := auth_private.hold_session(p_session_id, p_to_write => false);
 
   loop
     select * into v_code from auth_private.wechat_codes c where c.code_hash = any (p_code_hashes) limit 1;
@@ -22,6 +22,8 @@ begin
       values (p_code_hashes[1], p_appid, v_user.id, p_claim_id, v_until)
       on conflict do nothing;
     elsif v_code.outcome is not null then
+      -- Read again: the bind that wrote the outcome may have changed the user after he was read above.
+      v_user := auth_private.enter_session(p_session_id);
       state := 'done';
       outcome := auth_private.wechat_code_outcome(v_code, v_user);
       wechat_errcode := v_code.wechat_errcode;

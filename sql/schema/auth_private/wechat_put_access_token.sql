@@ -2,7 +2,7 @@ create function auth_private.wechat_put_access_token(
   p_appid text, p_kind text, p_access_token text, p_expires_in integer
 ) returns timestamptz
 language sql security definer volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
   update auth_private.wechat_access_tokens
   set access_token = coalesce(p_access_token, access_token),

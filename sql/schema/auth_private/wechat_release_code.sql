@@ -1,6 +1,6 @@
 create function auth_private.wechat_release_code(p_session_id uuid, p_code_hashes bytea[], p_claim_id uuid) returns void
 language plpgsql security definer volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform set_config('synchronous_commit', 'off', true);

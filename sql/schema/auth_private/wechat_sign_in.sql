@@ -4,7 +4,7 @@ create function auth_private.wechat_sign_in(
   out session_id uuid, out refresh_counter bigint, out signed_in_at timestamptz, out user_json jsonb
 )
 language plpgsql security definer volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_user auth.users;
@@ -14,48 +14,52 @@ begin
   perform set_config('request.wechat',
     jsonb_build_object('appid', p_appid, 'openid', p_openid, 'unionid', p_unionid)::text, true);
 
-  v_user_id := auth_private.signing_user_id();
-  select * into v_user from auth.users u where u.id = v_user_id;
-  if v_user_id is null or p_unionid <> coalesce(v_user.wechat_unionid, '') then
-    -- First sight, or first sight of the unionid. However many sign-ins of one person race, they pass here one by one.
-    perform pg_advisory_xact_lock(hashtextextended('openid:' || p_appid || ':' || p_openid, 0));
-    perform pg_advisory_xact_lock(hashtextextended('unionid:' || p_unionid, 0));
+  loop
     v_user_id := auth_private.signing_user_id();
-  end if;
-  if v_user_id is null then
-    select u.id into v_user_id from auth.users u
-    where u.wechat_unionid = p_unionid and u.deleted_at is null and u.merged_into is null
-      and not exists (select from auth.identities i where i.user_id = u.id and i.appid = p_appid);
-    if not found then
-      v_is_new := true;
-      insert into auth.users (wechat_id, wechat_unionid, app_metadata)
-      values (
-        p_openid,
-        case when not exists (
-          select from auth.users u
-          where u.wechat_unionid = p_unionid and u.deleted_at is null and u.merged_into is null
-        ) then p_unionid end,
-        '{"provider": "wechat_mini", "providers": ["wechat_mini"]}')
-      returning id into v_user_id;
+    select * into v_user from auth.users u where u.id = v_user_id;
+    if v_user_id is null or p_unionid <> coalesce(v_user.wechat_unionid, '') then
+      -- First sight, or first sight of the unionid. However many sign-ins of one person race, they pass here one by one.
+      perform pg_advisory_xact_lock(hashtextextended('openid:' || p_appid || ':' || p_openid, 0));
+      perform pg_advisory_xact_lock(hashtextextended('unionid:' || p_unionid, 0));
+      v_user_id := auth_private.signing_user_id();
     end if;
-    insert into auth.identities (user_id, provider, appid, provider_id, unionid)
-    values (v_user_id, 'wechat_mini', p_appid, p_openid, p_unionid);
-  end if;
+    if v_user_id is null then
+      select u.id into v_user_id from auth.users u
+      where u.wechat_unionid = p_unionid and u.deleted_at is null and u.merged_into is null
+        and not exists (select from auth.identities i where i.user_id = u.id and i.appid = p_appid);
+      if not found then
+        v_is_new := true;
+        insert into auth.users (wechat_id, wechat_unionid, app_metadata)
+        values (
+          p_openid,
+          case when not exists (
+            select from auth.users u
+            where u.wechat_unionid = p_unionid and u.deleted_at is null and u.merged_into is null
+          ) then p_unionid end,
+          '{"provider": "wechat_mini", "providers": ["wechat_mini"]}')
+        returning id into v_user_id;
+      end if;
+      insert into auth.identities (user_id, provider, appid, provider_id, unionid)
+      values (v_user_id, 'wechat_mini', p_appid, p_openid, p_unionid);
+    end if;
 
-  update auth.users u
-  set last_sign_in_at = now(),
-      updated_at = now(),
-      -- A unionid that arrives later is noted, unless another living user has it already.
-      wechat_unionid = case
-        when u.wechat_unionid is null and not exists (
-          select from auth.users o
-          where o.wechat_unionid = p_unionid and o.deleted_at is null and o.merged_into is null
-        ) then p_unionid
-        else u.wechat_unionid
-      end
-  where u.id = v_user_id
-  returning * into v_user;
-  if v_user.banned_until > now() then
+    update auth.users u
+    set last_sign_in_at = now(),
+        updated_at = now(),
+        -- A unionid that arrives later is noted, unless another living user has it already.
+        wechat_unionid = case
+          when u.wechat_unionid is null and not exists (
+            select from auth.users o
+            where o.wechat_unionid = p_unionid and o.deleted_at is null and o.merged_into is null
+          ) then p_unionid
+          else u.wechat_unionid
+        end
+    where u.id = v_user_id
+    returning * into v_user;
+    -- Not found: the user was deleted this very moment. Whoever signs in now is new.
+    exit when found;
+  end loop;
+  if v_user.banned_until > now() or v_user.deleted_at is not null then
     raise exception 'This user is banned' using errcode = 'WX004';
   end if;
   update auth.identities i

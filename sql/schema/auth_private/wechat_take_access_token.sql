@@ -3,7 +3,7 @@ create function auth_private.wechat_take_access_token(
   out access_token text, out expires_at timestamptz, out must_fetch boolean
 )
 language plpgsql security definer volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_row auth_private.wechat_access_tokens;
