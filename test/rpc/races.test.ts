@@ -32,7 +32,8 @@ const signIns = Object.values(signInEntrances)
 /** `n` calls at once, spread over nodes and entrances. */
 const atOnce = <T>(n: number, call: (node: Node, index: number) => Promise<T>) =>
   Promise.all(Array.from({ length: n }, (_, index) => call(nodes[index % nodes.length]!, index)))
-const answers = (outcomes: Outcome[]) => new Set(outcomes.map(({ code, phone, userId }) => JSON.stringify([code, phone, userId])))
+const answers = (outcomes: Outcome[]) =>
+  new Set(outcomes.map(({ code, phone, userId }) => JSON.stringify([code, phone, userId])))
 
 describe.each(everyRound)('round %i', () => {
   test('20 first sign-ins of one openid make one user', async () => {
@@ -42,9 +43,13 @@ describe.each(everyRound)('round %i', () => {
     expect(outcomes.map(({ code }) => code)).toEqual(Array(20).fill(undefined))
     expect(new Set(outcomes.map(({ userId }) => userId)).size).toBe(1)
     expect(await db.rows('select from auth.users where wechat_id = $1', [openid])).toHaveLength(1)
-    expect(await db.rows('select from auth.sessions where user_id = $1', [outcomes[0]!.userId])).toHaveLength(20)
+    expect(await db.rows('select from auth.sessions where user_id = $1', [outcomes[0]!.userId])).toHaveLength(
+      20,
+    )
     expect(
-      await db.rows(`select from auth_private.events where user_id = $1 and type = 'user.created'`, [outcomes[0]!.userId]),
+      await db.rows(`select from auth_private.events where user_id = $1 and type = 'user.created'`, [
+        outcomes[0]!.userId,
+      ]),
     ).toHaveLength(1)
   })
 
@@ -63,10 +68,14 @@ describe.each(everyRound)('round %i', () => {
 
   test('50 users for one phone: one owner, 49 times phone_exists', async () => {
     const phone = freshPhone()
-    const users = await Promise.all(nodes.flatMap(node => Array.from({ length: 17 }, () => signIn(node, simulator))))
+    const users = await Promise.all(
+      nodes.flatMap(node => Array.from({ length: 17 }, () => signIn(node, simulator))),
+    )
     const fifty = users.slice(0, 50)
     const codes = await Promise.all(fifty.map(() => phoneCode(simulator, phone)))
-    const outcomes = await atOnce(50, (node, index) => binds[index % 3]!(node, codes[index], fifty[index]!.accessToken))
+    const outcomes = await atOnce(50, (node, index) =>
+      binds[index % 3]!(node, codes[index], fifty[index]!.accessToken),
+    )
     const codesSeen = outcomes.map(({ code }) => code ?? 'bound').sort()
     expect(codesSeen).toEqual(['bound', ...Array(49).fill('phone_exists')])
     expect(await db.rows('select from auth.users where phone = $1', [`+86${phone}`])).toHaveLength(1)
@@ -83,7 +92,9 @@ describe.each(everyRound)('round %i', () => {
     expect(answers(outcomes)).toHaveProperty('size', 1)
     expect(outcomes[0]).toMatchObject({ code: undefined, userId: user.userId })
     expect(
-      await db.rows(`select from auth.audit_log_entries where user_id = $1 and action = 'phone_bound'`, [user.userId]),
+      await db.rows(`select from auth.audit_log_entries where user_id = $1 and action = 'phone_bound'`, [
+        user.userId,
+      ]),
     ).toHaveLength(1)
   })
 
@@ -92,8 +103,12 @@ describe.each(everyRound)('round %i', () => {
     const phone = freshPhone()
     const code = await phoneCode(simulator, phone)
     simulator.failNext('getuserphonenumber', { hang: 100 })
-    const outcomes = await atOnce(20, (node, index) => binds[index % 3]!(node, code, users[index % 2]!.accessToken))
-    const owners = await db.rows<{ id: string }>('select id from auth.users where phone = $1', [`+86${phone}`])
+    const outcomes = await atOnce(20, (node, index) =>
+      binds[index % 3]!(node, code, users[index % 2]!.accessToken),
+    )
+    const owners = await db.rows<{ id: string }>('select id from auth.users where phone = $1', [
+      `+86${phone}`,
+    ])
     expect(owners).toHaveLength(1)
     outcomes.forEach((outcome, index) => {
       const isOwner = users[index % 2]!.userId === owners[0]!.id
@@ -105,15 +120,23 @@ describe.each(everyRound)('round %i', () => {
     const user = await signIn(nodes[0]!, simulator)
     const phones = Array.from({ length: 10 }, freshPhone)
     const codes = await Promise.all(phones.map(phone => phoneCode(simulator, phone)))
-    const outcomes = await atOnce(10, (node, index) => binds[index % 3]!(node, codes[index], user.accessToken))
+    const outcomes = await atOnce(10, (node, index) =>
+      binds[index % 3]!(node, codes[index], user.accessToken),
+    )
     expect(outcomes.map(({ code }) => code)).toEqual(Array(10).fill(undefined))
-    const { phone } = await db.row<{ phone: string }>('select phone from auth.users where id = $1', [user.userId])
+    const { phone } = await db.row<{ phone: string }>('select phone from auth.users where id = $1', [
+      user.userId,
+    ])
     expect(phones.map(national => `+86${national}`)).toContain(phone)
     expect(
-      await db.rows(`select from auth.audit_log_entries where user_id = $1 and action = 'phone_bound'`, [user.userId]),
+      await db.rows(`select from auth.audit_log_entries where user_id = $1 and action = 'phone_bound'`, [
+        user.userId,
+      ]),
     ).toHaveLength(10)
     // Only the code whose phone stayed still says "bound".
-    const replayed = await atOnce(10, (node, index) => binds[index % 3]!(node, codes[index], user.accessToken))
+    const replayed = await atOnce(10, (node, index) =>
+      binds[index % 3]!(node, codes[index], user.accessToken),
+    )
     expect(replayed.filter(({ code }) => code === undefined)).toHaveLength(1)
     expect(replayed.filter(({ code }) => code === 'wechat_code_used')).toHaveLength(9)
   })
@@ -126,6 +149,9 @@ describe.each(everyRound)('round %i', () => {
     const outcomes = await atOnce(20, (node, index) => binds[index % 3]!(node, code, user.accessToken))
     for (const { code: seen } of outcomes) expect([undefined, 'wechat_unavailable']).toContain(seen)
     expect(outcomes.filter(({ code: seen }) => seen === 'wechat_unavailable').length).toBeLessThanOrEqual(5)
-    expect(await binds[0]!(nodes[0]!, code, user.accessToken)).toMatchObject({ code: undefined, phone: `+86${phone}` })
+    expect(await binds[0]!(nodes[0]!, code, user.accessToken)).toMatchObject({
+      code: undefined,
+      phone: `+86${phone}`,
+    })
   })
 })

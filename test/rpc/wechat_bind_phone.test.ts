@@ -52,9 +52,10 @@ describe.each(Object.entries(bindEntrances))('%s', (entrance, bind) => {
     })
     const masked = `+86${phone.slice(0, 3)}****${phone.slice(-4)}`
     expect(
-      await db.rows(`select action, actor, details from auth.audit_log_entries where user_id = $1 and action ~ '^phone'`, [
-        user.userId,
-      ]),
+      await db.rows(
+        `select action, actor, details from auth.audit_log_entries where user_id = $1 and action ~ '^phone'`,
+        [user.userId],
+      ),
     ).toEqual([
       {
         action: 'phone_bound',
@@ -63,7 +64,9 @@ describe.each(Object.entries(bindEntrances))('%s', (entrance, bind) => {
       },
     ])
     expect(
-      await db.rows(`select type, data from auth_private.events where user_id = $1 and type ~ '^phone'`, [user.userId]),
+      await db.rows(`select type, data from auth_private.events where user_id = $1 and type ~ '^phone'`, [
+        user.userId,
+      ]),
     ).toEqual([{ type: 'phone.bound', data: { phone: `+86${phone}` } }])
     // One transaction wrote them all: they carry the same transaction id.
     const { ids } = await db.row<{ ids: string[] }>(
@@ -82,9 +85,10 @@ describe.each(Object.entries(bindEntrances))('%s', (entrance, bind) => {
     await bind(node, await phoneCode(simulator, national), chinese.accessToken)
     const code = await phoneCode(simulator, '2015550123', { country_code: '1' })
     expect(await bind(node, code, american.accessToken)).toMatchObject({ phone: '+12015550123' })
-    await db.owner.query('update auth.users set phone = null, phone_confirmed_at = null, phone_raw = null where id = $1', [
-      american.userId,
-    ])
+    await db.owner.query(
+      'update auth.users set phone = null, phone_confirmed_at = null, phone_raw = null where id = $1',
+      [american.userId],
+    )
   })
 
   test('gives the same code the same outcome, on another node and from another session, and asks WeChat once', async () => {
@@ -96,7 +100,10 @@ describe.each(Object.entries(bindEntrances))('%s', (entrance, bind) => {
     expect(await bind(other, code, again.accessToken)).toEqual(first)
     expect(await bind(node, code, user.accessToken)).toEqual(first)
     expect(exchanges() - before).toBe(1)
-    const events = await db.rows(`select from auth_private.events where user_id = $1 and type = 'phone.bound'`, [user.userId])
+    const events = await db.rows(
+      `select from auth_private.events where user_id = $1 and type = 'phone.bound'`,
+      [user.userId],
+    )
     expect(events).toHaveLength(1)
   })
 
@@ -104,7 +111,10 @@ describe.each(Object.entries(bindEntrances))('%s', (entrance, bind) => {
     const [owner, thief] = [await signIn(node, simulator), await signIn(node, simulator)]
     const code = await phoneCode(simulator, freshPhone())
     await bind(node, code, owner.accessToken)
-    expect(await bind(node, code, thief.accessToken)).toMatchObject({ code: 'wechat_code_used', status: statusOf(409) })
+    expect(await bind(node, code, thief.accessToken)).toMatchObject({
+      code: 'wechat_code_used',
+      status: statusOf(409),
+    })
     expect(await phoneOf(thief.userId)).toBeNull()
   })
 
@@ -113,7 +123,10 @@ describe.each(Object.entries(bindEntrances))('%s', (entrance, bind) => {
     const first = await phoneCode(simulator, freshPhone())
     await bind(node, first, user.accessToken)
     await db.owner.query(`select auth.admin_unbind_phone($1, 'lost phone')`, [user.userId])
-    expect(await bind(node, first, user.accessToken)).toMatchObject({ code: 'wechat_code_used', status: statusOf(409) })
+    expect(await bind(node, first, user.accessToken)).toMatchObject({
+      code: 'wechat_code_used',
+      status: statusOf(409),
+    })
     const second = await phoneCode(simulator, freshPhone())
     expect(await bind(node, second, user.accessToken)).toMatchObject({ code: undefined })
     expect(await bind(node, first, user.accessToken)).toMatchObject({ code: 'wechat_code_used' })
@@ -126,15 +139,22 @@ describe.each(Object.entries(bindEntrances))('%s', (entrance, bind) => {
     await bind(node, await phoneCode(simulator, phone), owner.accessToken)
     const code = await phoneCode(simulator, phone)
     const before = exchanges()
-    expect(await bind(node, code, late.accessToken)).toMatchObject({ code: 'phone_exists', status: statusOf(422) })
-    expect(await bind(other, code, late.accessToken)).toMatchObject({ code: 'phone_exists', status: statusOf(422) })
+    expect(await bind(node, code, late.accessToken)).toMatchObject({
+      code: 'phone_exists',
+      status: statusOf(422),
+    })
+    expect(await bind(other, code, late.accessToken)).toMatchObject({
+      code: 'phone_exists',
+      status: statusOf(422),
+    })
     expect(exchanges() - before).toBe(1)
     expect(await phoneOf(owner.userId)).toBe(`+86${phone}`)
     expect(await phoneOf(late.userId)).toBeNull()
     expect(
-      await db.rows(`select action, details ->> 'reason' as reason from auth.audit_log_entries where user_id = $1 and action ~ '^phone'`, [
-        late.userId,
-      ]),
+      await db.rows(
+        `select action, details ->> 'reason' as reason from auth.audit_log_entries where user_id = $1 and action ~ '^phone'`,
+        [late.userId],
+      ),
     ).toEqual([{ action: 'phone_refused', reason: 'phone_exists' }])
   })
 
@@ -165,7 +185,9 @@ describe.each(Object.entries(bindEntrances))('%s', (entrance, bind) => {
     await bind(node, await phoneCode(simulator, first), user.accessToken)
     await bind(node, await phoneCode(simulator, second), user.accessToken)
     expect(await phoneOf(user.userId)).toBe(`+86${second}`)
-    expect(await bind(node, await phoneCode(simulator, first), next.accessToken)).toMatchObject({ phone: `+86${first}` })
+    expect(await bind(node, await phoneCode(simulator, first), next.accessToken)).toMatchObject({
+      phone: `+86${first}`,
+    })
   })
 
   describe.each([
@@ -193,13 +215,19 @@ describe.each(Object.entries(bindEntrances))('%s', (entrance, bind) => {
   ])('refuses a code that is %s', async (_case, code) => {
     const user = await signIn(node, simulator)
     const before = exchanges()
-    expect(await bind(node, code, user.accessToken)).toMatchObject({ code: 'validation_failed', status: statusOf(400) })
+    expect(await bind(node, code, user.accessToken)).toMatchObject({
+      code: 'validation_failed',
+      status: statusOf(400),
+    })
     expect(exchanges()).toBe(before)
   })
 
   test('refuses a missing code', async () => {
     const user = await signIn(node, simulator)
-    expect(await bind(node, undefined, user.accessToken)).toMatchObject({ code: 'validation_failed', status: 400 })
+    expect(await bind(node, undefined, user.accessToken)).toMatchObject({
+      code: 'validation_failed',
+      status: 400,
+    })
   })
 
   test.each<[string, Parameters<TestSimulator['failNext']>[1], string, number]>([
@@ -214,9 +242,24 @@ describe.each(Object.entries(bindEntrances))('%s', (entrance, bind) => {
     ['HTML', { status: 200, body: '<html>502</html>' }, 'wechat_unavailable', 503],
     ['HTTP 502', { status: 502, body: 'bad gateway' }, 'wechat_unavailable', 503],
     ['a reset', { reset: true }, 'wechat_unavailable', 503],
-    ['no phone', { phoneInfo: { phoneNumber: undefined, purePhoneNumber: undefined } }, 'wechat_phone_unusable', 422],
-    ['a phone that is none', { phoneInfo: { phoneNumber: '12', purePhoneNumber: '12' } }, 'wechat_phone_unusable', 422],
-    ["another app's watermark", { phoneInfo: { watermark: { appid: 'wx0000000000000000', timestamp: 1 } } }, 'wechat_phone_unusable', 422],
+    [
+      'no phone',
+      { phoneInfo: { phoneNumber: undefined, purePhoneNumber: undefined } },
+      'wechat_phone_unusable',
+      422,
+    ],
+    [
+      'a phone that is none',
+      { phoneInfo: { phoneNumber: '12', purePhoneNumber: '12' } },
+      'wechat_phone_unusable',
+      422,
+    ],
+    [
+      "another app's watermark",
+      { phoneInfo: { watermark: { appid: 'wx0000000000000000', timestamp: 1 } } },
+      'wechat_phone_unusable',
+      422,
+    ],
   ])('says what WeChat means by %s', async (_case, fault, expected, status) => {
     const user = await signIn(node, simulator)
     const code = await phoneCode(simulator, freshPhone())

@@ -4,7 +4,7 @@ import { codeHashes } from '../../src/tokens/code_hash.ts'
 import { createFetch, type Fetch } from '../../src/wechat/http.ts'
 import { bindEntrances, freshPhone, phoneCode, signIn } from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
-import { type Proxy, startProxy } from '../support/proxy.ts'
+import { startProxy, type Wire } from '../support/proxy.ts'
 import { type Node, startNode, startSimulator, type TestSimulator } from '../support/service.ts'
 
 const bind = bindEntrances['REST POST']!
@@ -12,7 +12,7 @@ const bind = bindEntrances['REST POST']!
 let db: TestDatabase
 let simulator: TestSimulator
 let node: Node
-let proxy: Proxy
+let proxy: Wire
 /** A node whose network to PostgreSQL can fail, at the moment WeChat has answered. */
 let shaky: Node
 let onPhoneAnswer = () => {}
@@ -42,7 +42,8 @@ afterAll(async () => {
   await db.drop()
 })
 
-const hashOf = (code: string) => codeHashes(node.services.config.dataKeys, node.services.config.wechat.defaultAppid, code)[0]
+const hashOf = (code: string) =>
+  codeHashes(node.services.config.dataKeys, node.services.config.wechat.defaultAppid, code)[0]
 
 test('the database goes away when WeChat has answered: the write is repeated until it comes back', async () => {
   const user = await signIn(shaky, simulator)
@@ -103,7 +104,9 @@ test('a late claimant that holds the phone writes, whatever others were told mea
   const before = simulator.callCounts.getuserphonenumber
   while (simulator.callCounts.getuserphonenumber === before) await sleep(10)
   await sleep(50)
-  await db.owner.query('update auth_private.wechat_codes set claimed_until = now() where code_hash = $1', [hashOf(code)])
+  await db.owner.query('update auth_private.wechat_codes set claimed_until = now() where code_hash = $1', [
+    hashOf(code),
+  ])
   expect(await bind(node, code, user.accessToken)).toMatchObject({ code: 'wechat_code_invalid' })
   onPhoneAnswer = () => {}
   proxy.mend()
@@ -128,7 +131,9 @@ test.each<[string, string, string, number]>([
 
 test('a code that was claimed under the old DATA_KEY is recognised under the new one', async () => {
   const [before, after] = await Promise.all(
-    ['first key', 'second key,first key'].map(DATA_KEY => startNode({ db, wechatUrl: simulator.url, env: { DATA_KEY } })),
+    ['first key', 'second key,first key'].map(DATA_KEY =>
+      startNode({ db, wechatUrl: simulator.url, env: { DATA_KEY } }),
+    ),
   )
   try {
     const user = await signIn(before!, simulator)

@@ -2,7 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { jest } from '@jest/globals'
 import pg from 'pg'
 import { statements } from '../../src/db/statements.ts'
-import { bindEntrances, freshPhone, graphql, phoneCode, type SignedIn, send, signIn } from '../support/client.ts'
+import {
+  bindEntrances,
+  freshPhone,
+  graphql,
+  phoneCode,
+  type SignedIn,
+  send,
+  signIn,
+} from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 import { type Node, startNode, startSimulator, type TestSimulator } from '../support/service.ts'
 
@@ -25,7 +33,8 @@ afterAll(async () => {
   await db.drop()
 })
 
-const executed = () => query.mock.calls.map(([config]) => (typeof config === 'string' ? config : (config.name ?? config.text)))
+const executed = () =>
+  query.mock.calls.map(([config]) => (typeof config === 'string' ? config : (config.name ?? config.text)))
 
 describe.each(Object.entries(bindEntrances))('%s', (_entrance, bind) => {
   test('a bind costs two statements, prepared: one before WeChat, one after', async () => {
@@ -41,7 +50,11 @@ describe.each(Object.entries(bindEntrances))('%s', (_entrance, bind) => {
   })
 
   test('no connection is held while WeChat is slow: a pool of one serves others', async () => {
-    const users = await Promise.all([signIn(node, simulator), signIn(node, simulator), signIn(node, simulator)])
+    const users = await Promise.all([
+      signIn(node, simulator),
+      signIn(node, simulator),
+      signIn(node, simulator),
+    ])
     const codes = await Promise.all(users.map(() => phoneCode(simulator, freshPhone())))
     const before = simulator.callCounts.getuserphonenumber
     for (const _ of users) simulator.failNext('getuserphonenumber', { hang: 2_000 })

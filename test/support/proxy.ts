@@ -1,7 +1,7 @@
-import { connect, createServer, type Socket } from 'node:net'
 import type { AddressInfo } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 
-export interface Proxy {
+export interface Wire {
   /** The URL of the database, through here. */
   url: string
   /** Cuts every connection, and refuses new ones until `mend`. */
@@ -11,7 +11,7 @@ export interface Proxy {
 }
 
 /** A network between the service and PostgreSQL that can fail. */
-export async function startProxy(databaseUrl: string): Promise<Proxy> {
+export async function startProxy(databaseUrl: string): Promise<Wire> {
   const target = new URL(databaseUrl)
   const sockets = new Set<Socket>()
   let isCut = false
