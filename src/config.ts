@@ -36,7 +36,13 @@ const apps = z
       return z.NEVER
     }
   })
-  .pipe(z.record(appid, z.string().min(1, 'has an empty secret'), 'is not an object of appid → secret'))
+  .pipe(
+    z.record(
+      appid,
+      z.string('has a secret that is not a string').min(1, 'has an empty secret'),
+      'is not an object of appid → secret',
+    ),
+  )
 const signingKey = z
   .string()
   .transform((text, ctx) => {
@@ -48,14 +54,16 @@ const signingKey = z
     }
   })
   .pipe(
-    z.looseObject(
-      {
-        kty: z.enum(['EC', 'RSA'], 'is neither an EC (ES256) nor an RSA (RS256) key'),
-        d: z.string('is not a private key: it has no "d"'),
-        kid: z.string('has no "kid"').min(1),
-      },
-      'is not a JWK',
-    ),
+    z
+      .looseObject(
+        {
+          kty: z.enum(['EC', 'RSA'], 'is neither an EC (ES256) nor an RSA (RS256) key'),
+          d: z.string('is not a private key: it has no "d"'),
+          kid: z.string('has no "kid"').min(1, 'has an empty "kid"'),
+        },
+        'is not a JWK',
+      )
+      .refine(jwk => jwk.kty !== 'EC' || jwk.crv === 'P-256', 'is an EC key of another curve than P-256'),
   )
 const secret = z.string().refine(value => Buffer.byteLength(value) >= 32, 'is shorter than 32 bytes')
 
@@ -94,7 +102,10 @@ const Environment = z.object({
     .default(3600),
   ANON_KEY: z.string().min(1, 'is empty').optional(),
   SERVICE_ROLE_KEY: z.string().min(1, 'is empty').optional(),
-  DATA_KEY: z.string().min(1, 'is empty').optional(),
+  DATA_KEY: z
+    .string()
+    .regex(/[^\s,]/, 'is nothing but commas')
+    .optional(),
   SITE_URL: httpUrl.optional(),
   PHONE_CONFLICT: z.enum(['reject'], 'is not reject').default('reject'),
   PHONE_FORMAT: z.enum(['wechat', 'e164', 'gotrue'], 'is neither wechat, e164 nor gotrue').default('wechat'),
@@ -167,23 +178,21 @@ const generatedNames = [
  */
 export function parseConfig(env: Env, generated: Env = {}): Config {
   // A variable that is set to nothing is not set: that is what `VAR= npm start` and compose files mean.
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim() !== ''))
   const production = given.NODE_ENV === 'production'
   const embedded = given.DATABASE_URL === undefined && !production
-  const parsed = Environment.safeParse(embedded ? { ...pick(generated), ...given } : given)
-  const faults = parsed.success
-    ? missing(parsed.data, { production, embedded })
-    : parsed.error.issues.map(issue => `${String(issue.path[0])} ${issue.message}`)
+  const source: Env = embedded ? { ...pick(generated), ...given } : given
+  const parsed = Environment.safeParse(source)
+  const illFormed = parsed.error?.issues.map(issue => `${String(issue.path[0])} ${issue.message}`) ?? []
+  const faults = [...illFormed, ...missing(source, { production, embedded })]
   if (!parsed.success || faults.length > 0) throw new ConfigError(faults)
   return shape(parsed.data, { production, embedded })
 }
 
 const pick = (generated: Env) => Object.fromEntries(generatedNames.map(name => [name, generated[name]]))
 
-function missing(
-  env: Environment,
-  { production, embedded }: { production: boolean; embedded: boolean },
-): string[] {
+/** What is not there, or contradicts something else; by the texts, so that it can be told beside ill-formed values. */
+function missing(env: Env, { production, embedded }: { production: boolean; embedded: boolean }): string[] {
   const faults: string[] = []
   const require = (name: keyof Environment, why: string) => {
     if (env[name] === undefined) faults.push(`${name} is not set: ${why}`)

@@ -1,5 +1,13 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { type CryptoKey, decodeProtectedHeader, importJWK, type JWTPayload, jwtVerify, SignJWT } from 'jose'
+import {
+  type CryptoKey,
+  decodeProtectedHeader,
+  importJWK,
+  type JWK,
+  type JWTPayload,
+  jwtVerify,
+  SignJWT,
+} from 'jose'
 import { z } from 'zod'
 import { AppError } from '../errors.ts'
 
@@ -38,6 +46,7 @@ export interface Tokens {
   jwks: { keys: object[] }
 }
 
+const publicMembers = { EC: ['kty', 'crv', 'x', 'y'], RSA: ['kty', 'n', 'e'] } as const
 const algorithmOf = { EC: 'ES256', RSA: 'RS256' } as const
 const ApiKeyClaims = z.object({ role: z.enum(['anon', 'service_role']) })
 const UserTokenClaims = z.looseObject({
@@ -114,12 +123,13 @@ function isSameSecret(given: string, secret: string): boolean {
 
 async function importPair(jwk: NonNullable<TokenOptions['signingKey']>) {
   const alg = algorithmOf[jwk.kty]
-  const { d, p, q, dp, dq, qi, key_ops, ...publicJwk } = jwk
+  // Only what is known to be public: a key file may hold anything else.
+  const publicJwk = Object.fromEntries(publicMembers[jwk.kty].map(name => [name, jwk[name]])) as JWK
   return {
     alg,
     kid: jwk.kid,
     privateKey: (await importJWK(jwk, alg)) as CryptoKey,
     publicKey: (await importJWK(publicJwk, alg)) as CryptoKey,
-    publicJwk: { ...publicJwk, alg, use: 'sig' },
+    publicJwk: { ...publicJwk, kid: jwk.kid, alg, use: 'sig' },
   }
 }

@@ -23,49 +23,60 @@ export interface AccessTokenOptions {
 export interface AccessTokens {
   /**
    * `dead`: a token that WeChat has just refused. Raises `wechat_unavailable`, `wechat_misconfigured`,
-   * `database_unavailable`.
+   * `database_unavailable`. It may outlast the caller's time limit: others wait for the same fetch.
    */
-  get(appid: string, signal: AbortSignal, dead?: string): Promise<string>
+  get(appid: string, dead?: string): Promise<string>
 }
 
 export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
   const { db, kind, timeoutMs } = options
+  const leaseMs = timeoutMs + 2_000
   const known = new Map<string, { token: string; until: number }>()
   const running = new Map<string, Promise<string>>()
 
   /** One fetch of this process at a time; whoever needs the token meanwhile awaits the same one. */
-  function shared(appid: string, dead: string | undefined, signal: AbortSignal): Promise<string> {
+  function shared(appid: string, dead: string | undefined): Promise<string> {
     const same = running.get(appid)
     if (same) return same
-    const promise = obtain(appid, dead, signal).finally(() => running.delete(appid))
+    const promise = obtain(appid, dead).finally(() => running.delete(appid))
     running.set(appid, promise)
     return promise
   }
 
-  async function obtain(appid: string, dead: string | undefined, signal: AbortSignal): Promise<string> {
+  async function obtain(appid: string, dead: string | undefined): Promise<string> {
+    // By then the lease of any other node has run out.
+    const deadline = Date.now() + leaseMs
     for (;;) {
-      const row = await takeAccessToken(db, appid, kind, dead, timeoutMs + 2_000)
+      const row = await takeAccessToken(db, appid, kind, dead, leaseMs)
       if (row.must_fetch) {
-        try {
-          return await fetchAndShare(appid, dead)
-        } catch (error) {
-          await putAccessToken(db, appid, kind)
-          if (row.access_token === null) throw error
-        }
+        const fetched = fetchOrRelease(appid, dead)
+        if (row.access_token === null) return await fetched
+        // The old token still works: nobody waits for the next one, and a failure (logged by then) is tried again.
+        fetched.catch(() => {})
       }
       if (row.access_token !== null && row.expires_at !== null) {
         known.set(appid, { token: row.access_token, until: row.expires_at.getTime() })
         return row.access_token
       }
-      if (signal.aborted) throw new AppError('wechat_unavailable')
+      if (Date.now() > deadline) throw new AppError('wechat_unavailable')
       await sleep(POLL_MS)
     }
   }
 
+  async function fetchOrRelease(appid: string, dead: string | undefined): Promise<string> {
+    try {
+      return await fetchAndShare(appid, dead)
+    } catch (error) {
+      await putAccessToken(db, appid, kind)
+      throw error
+    }
+  }
+
   async function fetchAndShare(appid: string, dead: string | undefined): Promise<string> {
-    let token = await fetchToken(options, appid, false)
+    const signal = AbortSignal.timeout(timeoutMs)
+    let token = await fetchToken(options, appid, signal, false)
     // WeChat's stable token stays the same until it ends, even where it is refused: only force helps.
-    if (token.access_token === dead) token = await fetchToken(options, appid, true)
+    if (token.access_token === dead) token = await fetchToken(options, appid, signal, true)
     if (token.access_token === dead) throw new AppError('wechat_misconfigured')
     const expiresAt = await putAccessToken(db, appid, kind, token)
     known.set(appid, { token: token.access_token, until: (expiresAt ?? new Date()).getTime() })
@@ -73,19 +84,22 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
   }
 
   return {
-    async get(appid, signal, dead) {
+    async get(appid, dead) {
       const mine = known.get(appid)
       if (mine && mine.token !== dead && mine.until - MARGIN_MS > Date.now()) return mine.token
-      const token = await shared(appid, dead, signal)
+      const token = await shared(appid, dead)
       // Somebody else's fetch, begun before our token died, may have brought the dead one.
-      return token === dead ? shared(appid, dead, signal) : token
+      return token === dead ? shared(appid, dead) : token
     },
   }
 }
 
-async function fetchToken(options: AccessTokenOptions, appid: string, force: boolean): Promise<AccessToken> {
-  const { ask, apiUrl, kind, secretOf, timeoutMs } = options
-  const signal = AbortSignal.timeout(timeoutMs)
+async function fetchToken(
+  { ask, apiUrl, kind, secretOf }: AccessTokenOptions,
+  appid: string,
+  signal: AbortSignal,
+  force: boolean,
+): Promise<AccessToken> {
   const secret = secretOf(appid)
   const answer =
     kind === 'stable'

@@ -6,7 +6,7 @@ import { z } from 'zod'
 /** Every answer: what went wrong, if anything did. */
 export const Status = z.looseObject({
   errcode: z.coerce.number().int().default(0),
-  errmsg: z.string().default(''),
+  errmsg: z.string().catch(''),
 })
 
 /** https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/user-login/code2Session.html */
@@ -27,18 +27,20 @@ export const AccessToken = z.object({
 })
 export type AccessToken = z.infer<typeof AccessToken>
 
-const digits = z.union([z.string(), z.number()]).transform(String)
+const digits = z.union([z.string(), z.number()]).transform(String).optional().catch(undefined)
 
 /**
  * https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/user-info/phone-number/getPhoneNumber.html
  * The parts are lenient: the code is spent by the time we read them, so what can be understood is.
  */
 export const PhoneInfo = z.object({
-  phoneNumber: digits.optional(),
-  purePhoneNumber: digits.optional(),
-  countryCode: digits.optional(),
+  phoneNumber: digits,
+  purePhoneNumber: digits,
+  countryCode: digits,
   watermark: z
-    .looseObject({ appid: z.string().optional(), timestamp: z.coerce.number().optional() })
+    .looseObject({ appid: z.string().optional(), timestamp: z.coerce.number().optional().catch(undefined) })
+    .nullish()
+    .transform(watermark => watermark ?? undefined)
     .optional(),
 })
 export type PhoneInfo = z.infer<typeof PhoneInfo>

@@ -77,11 +77,11 @@ export function createWechat({ config, apiUrl, db, log, fetch }: WechatOptions):
             body: { code, ...(openid && { openid }) },
             signal,
           })
-        const token = await tokens.get(appid, signal)
+        const token = await tokens.get(appid)
         const answer = await exchange(token).catch(async (error: unknown) => {
           // The token is refused before the code is looked at, so the same code can be sent again.
           if (!isDeadToken(error)) throw error
-          return exchange(await tokens.get(appid, signal, token))
+          return exchange(await tokens.get(appid, token))
         })
         // An error has an errcode, a success a phone_info; what has neither is not WeChat's.
         if (!('errcode' in answer) && !('phone_info' in answer)) throw new AppError('wechat_unavailable')
@@ -93,12 +93,20 @@ export function createWechat({ config, apiUrl, db, log, fetch }: WechatOptions):
 const isDeadToken = (error: unknown) =>
   error instanceof AppError && error.wechat !== undefined && deadTokenErrcodes.has(error.wechat.errcode)
 
-/** One controller and a timer that is cleared: AbortSignal.timeout would keep one alive per call. */
+/**
+ * The caller is told when the time is up, whatever the work waits for: a database, another caller's fetch of the access
+ * token. What goes on behind its back sends no code any more: with an aborted signal fetch does not begin.
+ * One controller and a timer that is cleared: AbortSignal.timeout would keep one alive per call.
+ */
 async function withTimeLimit<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController()
-  const timer = setTimeout(() => controller.abort(), ms)
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => {
+    controller.abort()
+    late.reject(new AppError('wechat_unavailable', { cause: new Error('WeChat: timeout') }))
+  }, ms)
   try {
-    return await work(controller.signal)
+    return await Promise.race([work(controller.signal), late.promise])
   } finally {
     clearTimeout(timer)
   }

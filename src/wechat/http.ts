@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import nodeFetch from 'node-fetch'
 import { AppError } from '../errors.ts'
-import type { Logger } from '../log.ts'
+import { type Logger, maskPhones } from '../log.ts'
 import { Status } from './answers.ts'
 import { fromErrcode } from './errcodes.ts'
 
@@ -89,21 +89,26 @@ export function createAsk(fetch: Fetch, log: Logger) {
     const { errcode, errmsg } = status.data
     const ms = Math.round(performance.now() - started)
     if (errcode !== 0) {
-      log.warn({ endpoint, errcode, errmsg: errmsg.slice(0, 500), ms }, 'WeChat answered with an error')
+      const text = withoutOurs(errmsg, [...new URL(url).searchParams.values(), ...Object.values(body ?? {})])
+      log.warn({ endpoint, errcode, errmsg: text.slice(0, 500), ms }, 'WeChat answered with an error')
       throw fromErrcode(errcode, errmsg)
     }
     log.debug({ endpoint, ms }, 'WeChat answered')
     return answer as Record<string, unknown>
 
     async function read() {
+      // With a signal that is aborted already node-fetch destroys the body unheard, which would end the process.
+      signal.throwIfAborted()
       const response = await fetch(url, {
         method,
         ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
         signal,
         redirect: 'error',
       })
+      // An unread body would keep its connection for ever.
+      const text = await response.text()
       if (response.status !== 200) throw Object.assign(new Error(), { code: `HTTP ${response.status}` })
-      return response.text()
+      return text
     }
 
     function unavailable(reason: string) {
@@ -112,6 +117,13 @@ export function createAsk(fetch: Fetch, log: Logger) {
       return new AppError('wechat_unavailable', { cause: new Error(`WeChat ${endpoint}: ${reason}`) })
     }
   }
+}
+
+/** A text of WeChat's for the log: what we sent (secrets, tokens, codes) and phones are masked, should it quote them. */
+function withoutOurs(text: string, sent: unknown[]): string {
+  const values = sent.filter(value => typeof value === 'string' && value !== '') as string[]
+  const quoted = values.flatMap(value => [value, encodeURIComponent(value)])
+  return maskPhones(quoted.reduce((masked, value) => masked.replaceAll(value, '****'), text))
 }
 
 export type Ask = ReturnType<typeof createAsk>

@@ -9,9 +9,10 @@ import type { PhoneInfo } from './answers.ts'
  */
 export function toE164({ phoneNumber, purePhoneNumber, countryCode }: PhoneInfo): string | undefined {
   const country = countryCode?.trim().replace(/^(\+|00)/, '')
-  const national = (purePhoneNumber ?? phoneNumber)?.trim()
+  const whole = phoneNumber?.trim()
+  const national = purePhoneNumber?.trim() || whole
   if (!national) return undefined
-  const text = national.startsWith('+') ? national : country && `+${country}${national}`
+  const text = national.startsWith('+') ? national : country ? `+${country}${national}` : whole
   if (!text || !/^\+[0-9][0-9 ()-]*$/.test(text)) return undefined
   const parsed = parsePhoneNumberFromString(text)
   return parsed?.isPossible() && /^\+[1-9][0-9]{4,14}$/.test(parsed.number) ? parsed.number : undefined

@@ -208,7 +208,7 @@ describe('the last five minutes of a token', () => {
     'a fetch that fails by %s: calls go on with the token, and try again',
     async (_name, fault) => {
       const token = await lastMinutes()
-      const one = node({ WECHAT_TIMEOUT_MS: '1000' })
+      const one = node({ WECHAT_TIMEOUT_MS: '3000' })
       simulator.failNext('stable_token', fault)
       await exchange(one)
       await until(async () => (await row()).fetching_until === null)
@@ -252,10 +252,10 @@ describe('a fetcher that died', () => {
   })
 
   test('who came early and left takes nobody with him', async () => {
-    await leave({ leaseFor: '1500 milliseconds' })
-    const one = node({ WECHAT_TIMEOUT_MS: '1000' })
+    await leave({ leaseFor: '3300 milliseconds' })
+    const one = node({ WECHAT_TIMEOUT_MS: '2500' })
     const early = failure(one.phoneNumber(APPID, 'a-code'))
-    await new Promise(resolve => setTimeout(resolve, 700)) // he waits until 1000, the next one until 1700
+    await new Promise(resolve => setTimeout(resolve, 2_000)) // he waits until 2500, the next one until 4500
     const late = exchange(one)
     expect((await early).code).toBe('wechat_unavailable')
     await late

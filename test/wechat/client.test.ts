@@ -254,7 +254,7 @@ describe.each(everyCall)('%s: what is not an answer is wechat_unavailable', name
       gone = once(res, 'close')
       listener(req, res)
     })
-    const wechat = client({ WECHAT_TIMEOUT_MS: '300' }, { url })
+    const wechat = client({ WECHAT_TIMEOUT_MS: '800' }, { url })
     const error = await failure(calls[name](wechat))
     expect(error.code).toBe('wechat_unavailable')
     await gone // WeChat's side sees that nobody waits any more
