@@ -1,0 +1,38 @@
+# One image for every command: `serve` unless told otherwise, or `worker`, `migrate`, `--help`.
+# The Node here and the devDependency "node" of package.json are the same minor version.
+FROM node:24.21-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --ignore-scripts
+COPY scripts/run.mjs scripts/
+COPY tsconfig.json tsconfig.build.json ./
+COPY src/ src/
+RUN npm run build
+
+# postgraphile and graphql are peers of the package, and devDependencies so that a clone has them. npm takes a package
+# that is both for the latter and `--omit=dev` would leave it out: so the devDependencies go from package.json instead,
+# and the peers come in the locked versions.
+# Optional is only the embedded database. monaco-editor and react-aria come along for types alone: GraphiQL is served
+# from ruru's own bundle.
+FROM node:24.21-slim AS dependencies
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+RUN npm pkg delete devDependencies \
+  && npm ci --omit=optional --ignore-scripts \
+  && rm -rf node_modules/monaco-editor node_modules/react-aria
+
+FROM node:24.21-slim
+ENV NODE_ENV=production \
+    HOST=0.0.0.0
+WORKDIR /app
+COPY --from=dependencies /app/node_modules/ node_modules/
+COPY --from=build /app/dist/ dist/
+COPY package.json LICENSE ./
+COPY bin/ bin/
+COPY sql/ sql/
+USER node
+EXPOSE 5678
+HEALTHCHECK --interval=10s --timeout=3s --retries=3 \
+  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 5678}/health/live`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
+ENTRYPOINT ["node", "bin/postgraphile-wechat.js"]
+CMD ["serve"]
