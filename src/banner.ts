@@ -4,7 +4,7 @@ import type { Services } from './services.ts'
 export function banner(
   services: Services,
   ownUrl: string,
-  options: { simulator: boolean; worker: boolean },
+  options: { simulated: boolean; worker: boolean },
 ): string {
   const { config, apiKeys } = services
   const database = new URL(config.databaseUrl!)
@@ -14,7 +14,7 @@ export function banner(
     ['REST', `${ownUrl}/auth/v1   (MemFire SDK, auth-js: supabase URL ${ownUrl})`],
     [
       'WeChat',
-      options.simulator
+      options.simulated
         ? `${ownUrl}/simulator   (simulated, app ${config.wechat.defaultAppid})`
         : config.wechat.apiUrl!,
     ],
@@ -25,11 +25,11 @@ export function banner(
     ['Worker', options.worker ? 'in this process' : 'not in this process'],
     ['Health', `${ownUrl}/health/ready`],
     ['Anon key', apiKeys.anon],
-    ['Service key', config.production ? '(SERVICE_ROLE_KEY)' : apiKeys.serviceRole],
+    ['Service key', apiKeys.serviceRole],
   ]
   const width = Math.max(...rows.map(([name]) => name.length))
   const table = rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`).join('\n')
-  const tour = options.simulator ? `\n\n${tourOf(ownUrl)}` : ''
+  const tour = options.simulated ? `\n\n${tourOf(ownUrl)}` : ''
   const env = config.embedded
     ? `\n\n  Everything generated is in ${config.dataDir}/env. Ctrl-C ends it all.`
     : ''

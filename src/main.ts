@@ -80,7 +80,9 @@ async function standaloneSimulator(): Promise<Ends> {
 }
 
 /** The simulator needs no database and no keys, whatever else the environment says. */
-const withoutDatabase = () => ({ ...process.env, DATABASE_URL: undefined, NODE_ENV: undefined })
+function withoutDatabase() {
+  return { ...process.env, DATABASE_URL: undefined, NODE_ENV: undefined }
+}
 
 /** The worker and migrate need the owner's login and nothing of the web service. */
 function requireOwner(): string {

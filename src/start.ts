@@ -18,7 +18,7 @@ export interface StartOptions {
   worker: boolean
   /** Migrate first, where the owner's login is known. */
   migrate: boolean
-  /** Called once everything answers. */
+  /** Called once everything answers, but not in production. */
   onReady?: (banner: string) => void
   /** Aborts a start that still waits for the embedded database. */
   signal: AbortSignal
@@ -68,6 +68,7 @@ async function bringUp({ env, config: given, log, ...options }: StartOptions, en
     })
   }
 
+  const simulated = config.wechat.apiUrl === undefined
   const simulator = config.production ? undefined : createSimulator({ apps: config.wechat.apps })
   const app = await createApp(services, { simulator })
   ends.push(() => app.release())
@@ -77,9 +78,9 @@ async function bringUp({ env, config: given, log, ...options }: StartOptions, en
     ends.push(() => worker.stop())
   }
   http.serve(app.express)
-  options.onReady?.(
-    banner(services, http.url, { simulator: config.wechat.apiUrl === undefined, worker: hasWorker }),
-  )
+  log.info({ url: http.url, worker: hasWorker }, 'the service answers')
+  // The banner holds keys and is for people; production has logs.
+  if (!config.production) options.onReady?.(banner(services, http.url, { simulated, worker: hasWorker }))
   return http.url
 }
 

@@ -12,7 +12,7 @@ export interface Call {
 }
 
 /**
- * One capability: the whole operation, once. GraphQL (src/graphql/mutations.ts) and REST (src/rest/router.ts) are two
+ * One capability: the whole operation, once. GraphQL (src/graphql/mutations.ts) and REST (src/rest/routes.ts) are two
  * ways of calling `run`.
  */
 export interface Rpc<Input, Result> {

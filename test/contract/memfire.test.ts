@@ -32,7 +32,9 @@ beforeEach(() => {
 
 /** A mini program on a phone of its own. */
 const newClient = (at = node, key = at.services.apiKeys.anon) =>
-  createClient(at.url, key, { auth: { autoRefreshToken: false, detectSessionInUrl: false, storageKey: randomUUID() } })
+  createClient(at.url, key, {
+    auth: { autoRefreshToken: false, detectSessionInUrl: false, storageKey: randomUUID() },
+  })
 
 const paths = () => wx.requests.map(({ method, path }) => `${method} ${path.replace(/code=[^&]*/, 'code=…')}`)
 
@@ -42,7 +44,11 @@ test('signs in, binds, refreshes, reads and signs out; the phone is in the datab
   const signedIn = await client.auth.signInWithWechat({ code: await loginCode(simulator, openid) })
   expect(signedIn.error).toBeNull()
   const userId = signedIn.data.user.id
-  expect(signedIn.data.session).toMatchObject({ token_type: 'bearer', expires_in: 3600, user: { wechat_id: openid, phone: '' } })
+  expect(signedIn.data.session).toMatchObject({
+    token_type: 'bearer',
+    expires_in: 3600,
+    user: { wechat_id: openid, phone: '' },
+  })
 
   const phone = freshPhone()
   const bound = await client.auth.wechatBindPhone({ code: await phoneCode(simulator, phone) })
@@ -101,7 +107,9 @@ test('works with an anon key that is no JWT', async () => {
   const opaque = await startNode({ db, wechatUrl: simulator.url, env: { ANON_KEY: 'an-opaque-anon-key' } })
   try {
     const client = newClient(opaque)
-    const { error, data } = await client.auth.signInWithWechat({ code: await loginCode(simulator, freshOpenid()) })
+    const { error, data } = await client.auth.signInWithWechat({
+      code: await loginCode(simulator, freshOpenid()),
+    })
     expect(error).toBeNull()
     expect(data.session.access_token).toEqual(expect.any(String))
   } finally {

@@ -27,7 +27,13 @@ export function createWx() {
   const request = ({ url, data, method = 'GET', header = {}, success, fail }: WxRequest) => {
     const body = data === undefined ? undefined : typeof data === 'string' ? data : JSON.stringify(data)
     const target = new URL(url)
-    const sent: SentRequest = { method, path: target.pathname + target.search, header, status: undefined, data: undefined }
+    const sent: SentRequest = {
+      method,
+      path: target.pathname + target.search,
+      header,
+      status: undefined,
+      data: undefined,
+    }
     requests.push(sent)
     const outgoing = http.request(url, { method, headers: header }, response => {
       const chunks: Buffer[] = []
@@ -38,7 +44,9 @@ export function createWx() {
         success?.({
           statusCode: response.statusCode!,
           data: sent.data,
-          header: Object.fromEntries(Object.entries(response.headers).map(([name, value]) => [name, String(value)])),
+          header: Object.fromEntries(
+            Object.entries(response.headers).map(([name, value]) => [name, String(value)]),
+          ),
         })
       })
     })

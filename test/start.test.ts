@@ -1,0 +1,215 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import { graphql, post, send } from './support/client.ts'
+import type { Node } from './support/service.ts'
+
+// `npm start` as a new user has it: everything embedded, nothing configured.
+
+let dataDir: string
+const children: ChildProcess[] = []
+
+beforeAll(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'postgraphile-wechat-start-'))
+})
+afterAll(async () => {
+  for (const child of children) if (child.exitCode === null) child.kill('SIGTERM')
+  await Promise.all(children.map(ended))
+  await rm(dataDir, { recursive: true, force: true })
+})
+
+const ended = (child: ChildProcess) =>
+  child.exitCode !== null || child.signalCode !== null
+    ? Promise.resolve()
+    : new Promise<void>(resolve => child.once('exit', () => resolve()))
+
+/** Only what a fresh shell has: no variable of the suite's may configure anything. */
+const env = (more: Record<string, string> = {}) => ({
+  PATH: process.env.PATH!,
+  HOME: process.env.HOME!,
+  ...more,
+})
+
+interface Started {
+  child: ChildProcess
+  output: () => string
+}
+
+function launch(
+  more: Record<string, string> = {},
+  args = ['scripts/run.mjs', 'src/main.ts', 'start'],
+): Started {
+  const child = spawn(process.execPath, args, { env: env({ DATA_DIR: dataDir, PORT: '0', ...more }) })
+  children.push(child)
+  let output = ''
+  for (const stream of [child.stdout!, child.stderr!]) stream.on('data', chunk => (output += chunk))
+  return { child, output: () => output }
+}
+
+async function launchUntilReady(more?: Record<string, string>): Promise<Started & { url: string }> {
+  const started = launch(more)
+  while (!started.output().includes('Health')) {
+    if (started.child.exitCode !== null) throw new Error(started.output())
+    await sleep(20)
+  }
+  return { ...started, url: /GraphQL +(http:\S+)\/graphql/.exec(started.output())![1]! }
+}
+
+const readEnv = async () =>
+  Object.fromEntries(
+    (await readFile(join(dataDir, 'env'), 'utf8')).split('\n').flatMap(line => {
+      const at = line.indexOf('=')
+      return at < 0 ? [] : [[line.slice(0, at), line.slice(at + 1)]]
+    }),
+  )
+
+test('starts, does what its banner says, tells a second start, ends, and goes on where it was', async () => {
+  const first = await launchUntilReady()
+
+  // The copy-paste lines of the banner, in a shell, as printed.
+  const tour = first
+    .output()
+    .split('\n')
+    .filter(line => line.startsWith('    '))
+    .join('\n')
+  const shell = spawnSync('bash', ['-c', tour], { encoding: 'utf8', env: env() })
+  expect(shell.stdout).toMatch(
+    /^\{"data":\{"wechatBindPhone":\{"user":\{"id":"[0-9a-f-]{36}","phone":"\+8613800138000"\}\}\}\}/,
+  )
+
+  // What was generated is in DATA_DIR/env, for its owner only, and works.
+  expect((await stat(join(dataDir, 'env'))).mode & 0o777).toBe(0o600)
+  const generated = await readEnv()
+  expect(Object.keys(generated).sort()).toEqual(
+    ['ANON_KEY', 'DATABASE_OWNER_URL', 'DATABASE_URL', 'JWT_SECRET', 'SERVICE_ROLE_KEY', 'SITE_URL'].sort(),
+  )
+  expect(generated.SITE_URL).toBe(first.url)
+  const asOwner = async <T extends object>(text: string) => {
+    const client = new pg.Client({ connectionString: generated.DATABASE_OWNER_URL! })
+    await client.connect()
+    try {
+      return (await client.query<T>(text)).rows
+    } finally {
+      await client.end()
+    }
+  }
+  const [user] = await asOwner<{ id: string }>(`select id from auth.admin_find_user('+8613800138000')`)
+  expect(user!.id).toEqual(expect.any(String))
+  expect((await asOwner<{ server_version: string }>('show server_version'))[0]!.server_version).toMatch(
+    /^18\./,
+  )
+
+  // Events became jobs and were delivered, here in the same process.
+  for (let left = 0; left !== 1; await sleep(50)) {
+    left = Number(first.output().includes('phone.bound'))
+  }
+  const logged = first
+    .output()
+    .split('\n')
+    .filter(line => line.startsWith('{'))
+  expect(logged.length).toBeGreaterThan(5)
+  expect(logged.join('\n')).not.toContain('13800138000')
+
+  // The web service answers in every way that the banner names.
+  expect((await send(`${first.url}/health/ready`)).body).toEqual({ status: 'ok', database: 'ok' })
+  expect((await send(`${first.url}/graphiql`)).body).toContain('<!DOCTYPE html>')
+  expect((await send(`${first.url}/`)).headers.get('location')).toBe('/graphiql')
+  expect(
+    (await graphql({ url: first.url } as Node, '{ currentUser { id } }', {}, generated.ANON_KEY)).body,
+  ).toEqual({
+    data: { currentUser: null },
+  })
+
+  const second = launch()
+  await ended(second.child)
+  expect(second.child.exitCode).toBe(1)
+  expect(second.output()).toMatch(/already runs on .*DATA_DIR/s)
+  expect(second.output()).not.toMatch(/^\s+at /m)
+
+  first.child.kill('SIGINT')
+  await ended(first.child)
+  expect(first.child.exitCode).toBe(0)
+  await expect(asOwner('select 1')).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+
+  // Again: the same keys, the same user, though the simulator has forgotten its tokens.
+  const third = await launchUntilReady()
+  expect(await readEnv()).toMatchObject({ JWT_SECRET: generated.JWT_SECRET, ANON_KEY: generated.ANON_KEY })
+  const signIn = async () => {
+    const code = await post(`${third.url}/simulator/login-codes`, { openid: 'o-alice' })
+    return post(`${third.url}/auth/v1/wechat_mini/login`, code.body)
+  }
+  const session = await signIn()
+  expect(session.body.user).toMatchObject({ id: user!.id, phone: '13800138000' })
+  const phone = await post(`${third.url}/simulator/phone-codes`, { phone: '13900139000' })
+  const bound = await post(
+    `${third.url}/auth/v1/wechat_mini/bind_phone`,
+    phone.body,
+    session.body.access_token,
+  )
+  expect(bound.body).toMatchObject({ id: user!.id, phone: '13900139000' })
+
+  // The launcher is killed with -9: the service ends by itself, and the next start is as good as any.
+  third.child.kill('SIGKILL')
+  await ended(third.child)
+  const fourth = await launchUntilReady()
+  expect(await asOwner(`select id from auth.admin_find_user('+8613900139000')`)).toEqual([{ id: user!.id }])
+  fourth.child.kill('SIGTERM')
+  await ended(fourth.child)
+  expect(fourth.child.exitCode).toBe(0)
+}, 120_000)
+
+test('lists every fault of the configuration at once, and ends with 78', async () => {
+  const faulty = launch({
+    NODE_ENV: 'production',
+    PORT: 'many',
+    JWT_EXPIRY: '5',
+    WECHAT_SEND_OPENID: 'perhaps',
+  })
+  await ended(faulty.child)
+  expect(faulty.child.exitCode).toBe(78)
+  for (const name of ['PORT', 'JWT_EXPIRY', 'WECHAT_SEND_OPENID'])
+    expect(faulty.output()).toContain(`- ${name} `)
+})
+
+test('production starts nothing by itself', async () => {
+  const bare = launch({ NODE_ENV: 'production' })
+  await ended(bare.child)
+  expect(bare.child.exitCode).toBe(78)
+  for (const name of ['DATABASE_URL', 'JWT_SECRET', 'SITE_URL', 'WECHAT_APP_ID']) {
+    expect(bare.output()).toContain(`- ${name} is not set`)
+  }
+})
+
+test('a port that is taken is said so', async () => {
+  const holder = await launchUntilReady()
+  const { port } = new URL(holder.url)
+  const other = await mkdtemp(join(tmpdir(), 'postgraphile-wechat-start-'))
+  try {
+    const refused = launch({ DATA_DIR: other, PORT: port })
+    await ended(refused.child)
+    expect(refused.child.exitCode).toBe(1)
+    expect(refused.output()).toContain(`Port ${port} of 127.0.0.1 is taken`)
+  } finally {
+    holder.child.kill('SIGTERM')
+    await ended(holder.child)
+    await rm(other, { recursive: true, force: true })
+  }
+}, 60_000)
+
+test('the simulator runs alone, for any backend', async () => {
+  const { child, output } = launch({}, ['bin/postgraphile-wechat.js', 'simulator'])
+  while (!output().includes('http://') && child.exitCode === null) await sleep(20)
+  const url = /at (http:\S+)/.exec(output())![1]!
+  const { body } = await post(`${url}/simulator/login-codes`, { openid: 'o-1' })
+  const params = /app (wx\w+)/.exec(output())![1]!
+  const answer = await send(
+    `${url}/sns/jscode2session?appid=${params}&secret=wrong&js_code=${body.code}&grant_type=authorization_code`,
+  )
+  expect(answer.body).toMatchObject({ errcode: 40125 })
+  child.kill('SIGTERM')
+  await ended(child)
+  expect(child.exitCode).toBe(0)
+})
