@@ -72,11 +72,11 @@ export const statements = {
   signOut: { name: 'sign_out', text: 'select auth_private.sign_out($1, $2)' },
   takeAccessToken: {
     name: 'wechat_take_access_token',
-    text: 'select * from auth_private.wechat_take_access_token($1, $2, $3, $4)',
+    text: 'select * from auth_private.wechat_take_access_token($1, $2, $3, $4, $5)',
   },
   putAccessToken: {
     name: 'wechat_put_access_token',
-    text: 'select auth_private.wechat_put_access_token($1, $2, $3, $4) as expires_at',
+    text: 'select auth_private.wechat_put_access_token($1, $2, $3, $4, $5) as expires_at',
   },
   schemaVersion: {
     name: 'schema_version',
@@ -160,20 +160,23 @@ export const takeAccessToken = (
   appid: string,
   kind: string,
   deadToken: string | undefined,
+  fetchId: string,
   leaseMs: number,
-) => db.one<TakenToken>(statements.takeAccessToken, [appid, kind, deadToken ?? null, leaseMs])
+) => db.one<TakenToken>(statements.takeAccessToken, [appid, kind, deadToken ?? null, fetchId, leaseMs])
 
-/** Ends a fetch; `token` undefined: it failed. */
+/** Ends a fetch; `token` undefined: it failed. Answers when the token ends; null: the fetch came too late to count. */
 export const putAccessToken = async (
   db: Database,
   appid: string,
   kind: string,
+  fetchId: string,
   token?: { access_token: string; expires_in: number },
 ) =>
   (
     await db.one<{ expires_at: Date | null }>(statements.putAccessToken, [
       appid,
       kind,
+      fetchId,
       token?.access_token ?? null,
       token?.expires_in ?? null,
     ])

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database } from '../db/database.ts'
 import { putAccessToken, takeAccessToken } from '../db/statements.ts'
@@ -47,11 +48,13 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
     // By then the lease of any other node has run out.
     const deadline = Date.now() + leaseMs
     for (;;) {
-      const row = await takeAccessToken(db, appid, kind, dead, leaseMs)
+      const fetchId = randomUUID()
+      const row = await takeAccessToken(db, appid, kind, dead, fetchId, leaseMs)
       if (row.must_fetch) {
-        const fetched = fetchOrRelease(appid, dead)
-        if (row.access_token === null) return await fetched
-        // The old token still works: nobody waits for the next one, and a failure (logged by then) is tried again.
+        const fetched = fetchAndShare(appid, fetchId, dead)
+        if (row.access_token === null) return await fetched.catch(release(appid, fetchId))
+        // The old token still works: nobody waits for the next one. A failure is in the log by then, and is tried again
+        // when the lease runs out, not at once by everybody.
         fetched.catch(() => {})
       }
       if (row.access_token !== null && row.expires_at !== null) {
@@ -63,23 +66,19 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
     }
   }
 
-  async function fetchOrRelease(appid: string, dead: string | undefined): Promise<string> {
-    try {
-      return await fetchAndShare(appid, dead)
-    } catch (error) {
-      await putAccessToken(db, appid, kind)
-      throw error
-    }
+  const release = (appid: string, fetchId: string) => async (error: unknown) => {
+    await putAccessToken(db, appid, kind, fetchId)
+    throw error
   }
 
-  async function fetchAndShare(appid: string, dead: string | undefined): Promise<string> {
+  async function fetchAndShare(appid: string, fetchId: string, dead: string | undefined): Promise<string> {
     const signal = AbortSignal.timeout(timeoutMs)
     let token = await fetchToken(options, appid, signal, false)
     // WeChat's stable token stays the same until it ends, even where it is refused: only force helps.
     if (token.access_token === dead) token = await fetchToken(options, appid, signal, true)
     if (token.access_token === dead) throw new AppError('wechat_misconfigured')
-    const expiresAt = await putAccessToken(db, appid, kind, token)
-    known.set(appid, { token: token.access_token, until: (expiresAt ?? new Date()).getTime() })
+    const expiresAt = await putAccessToken(db, appid, kind, fetchId, token)
+    if (expiresAt) known.set(appid, { token: token.access_token, until: expiresAt.getTime() })
     return token.access_token
   }
 

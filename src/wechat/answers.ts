@@ -23,7 +23,8 @@ export type Session = z.infer<typeof Session>
 /** https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/mp-access-token/getStableAccessToken.html */
 export const AccessToken = z.object({
   access_token: z.string().min(1),
-  expires_in: z.coerce.number().int().positive(),
+  // WeChat says at most 7200.
+  expires_in: z.coerce.number().int().min(1).max(86_400),
 })
 export type AccessToken = z.infer<typeof AccessToken>
 

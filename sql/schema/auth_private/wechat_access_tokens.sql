@@ -5,6 +5,7 @@ create table auth_private.wechat_access_tokens (
   access_token text,
   expires_at timestamptz,
   fetched_at timestamptz,
+  fetch_id uuid,
   fetching_until timestamptz,
   constraint wechat_access_tokens_pkey primary key (appid, kind),
   constraint wechat_access_tokens_kind_is_known check (kind in ('stable', 'legacy')),
@@ -24,5 +25,7 @@ comment on column auth_private.wechat_access_tokens.kind is
 comment on column auth_private.wechat_access_tokens.access_token is 'The token; null before the first fetch.';
 comment on column auth_private.wechat_access_tokens.expires_at is 'When WeChat stops to accept it.';
 comment on column auth_private.wechat_access_tokens.fetched_at is 'When it was fetched.';
+comment on column auth_private.wechat_access_tokens.fetch_id is
+  'Which fetch holds the lease: a result that comes after it ran out does not count.';
 comment on column auth_private.wechat_access_tokens.fetching_until is
   'One node is fetching, and has until then; null or past: nobody is.';

@@ -1,5 +1,5 @@
 create function auth_private.wechat_put_access_token(
-  p_appid text, p_kind text, p_access_token text, p_expires_in integer
+  p_appid text, p_kind text, p_fetch_id uuid, p_access_token text, p_expires_in integer
 ) returns timestamptz
 language sql security definer volatile
 set search_path = pg_catalog, pg_temp
@@ -9,14 +9,15 @@ begin atomic
       expires_at = case when p_access_token is null then expires_at
                         else clock_timestamp() + make_interval(secs => p_expires_in) end,
       fetched_at = case when p_access_token is null then fetched_at else clock_timestamp() end,
-      fetching_until = null
-  where appid = p_appid and kind = p_kind
+      fetching_until = null,
+      fetch_id = null
+  where appid = p_appid and kind = p_kind and fetch_id = p_fetch_id
   returning expires_at;
 end;
 
-revoke all on function auth_private.wechat_put_access_token(text, text, text, integer) from public;
-grant execute on function auth_private.wechat_put_access_token(text, text, text, integer) to authenticator;
-alter function auth_private.wechat_put_access_token(text, text, text, integer) owner to auth_courier;
+revoke all on function auth_private.wechat_put_access_token(text, text, uuid, text, integer) from public;
+grant execute on function auth_private.wechat_put_access_token(text, text, uuid, text, integer) to authenticator;
+alter function auth_private.wechat_put_access_token(text, text, uuid, text, integer) owner to auth_courier;
 
-comment on function auth_private.wechat_put_access_token(text, text, text, integer) is
-  'Ends a fetch: stores the token, good for p_expires_in seconds, and answers when it ends. A null token says that the fetch failed, so that another node may try.';
+comment on function auth_private.wechat_put_access_token(text, text, uuid, text, integer) is
+  'Ends a fetch: stores the token, good for p_expires_in seconds, and answers when it ends. A null token says that the fetch failed, so that another node may try. Nothing happens, and null is answered, where the lease of p_fetch_id ran out and another fetch has begun.';

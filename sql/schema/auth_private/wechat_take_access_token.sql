@@ -1,5 +1,5 @@
 create function auth_private.wechat_take_access_token(
-  p_appid text, p_kind text, p_dead_token text, p_lease_ms integer,
+  p_appid text, p_kind text, p_dead_token text, p_fetch_id uuid, p_lease_ms integer,
   out access_token text, out expires_at timestamptz, out must_fetch boolean
 )
 language plpgsql security definer volatile
@@ -18,7 +18,7 @@ begin
 
   -- Five minutes before the end WeChat hands out the next token while this one still works.
   update auth_private.wechat_access_tokens t
-  set fetching_until = v_until
+  set fetching_until = v_until, fetch_id = p_fetch_id
   where t.appid = p_appid and t.kind = p_kind
     and (t.expires_at is null or t.expires_at < clock_timestamp() + interval '5 minutes')
     and (t.fetching_until is null or t.fetching_until < clock_timestamp());
@@ -32,9 +32,9 @@ begin
 end
 $$;
 
-revoke all on function auth_private.wechat_take_access_token(text, text, text, integer) from public;
-grant execute on function auth_private.wechat_take_access_token(text, text, text, integer) to authenticator;
-alter function auth_private.wechat_take_access_token(text, text, text, integer) owner to auth_courier;
+revoke all on function auth_private.wechat_take_access_token(text, text, text, uuid, integer) from public;
+grant execute on function auth_private.wechat_take_access_token(text, text, text, uuid, integer) to authenticator;
+alter function auth_private.wechat_take_access_token(text, text, text, uuid, integer) owner to auth_courier;
 
-comment on function auth_private.wechat_take_access_token(text, text, text, integer) is
-  'The app''s current access token (null: there is none), its end, and whether the caller is the one node that must fetch the next one, for which it has p_lease_ms milliseconds. p_dead_token: a token that WeChat has refused; it is dropped if it still is the current one.';
+comment on function auth_private.wechat_take_access_token(text, text, text, uuid, integer) is
+  'The app''s current access token (null: there is none), its end, and whether the caller is the one node that must fetch the next one, for which it has p_lease_ms milliseconds under the name p_fetch_id. p_dead_token: a token that WeChat has refused; it is dropped if it still is the current one.';
