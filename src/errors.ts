@@ -46,7 +46,6 @@ export const catalogue = {
     message: 'This refresh token was used before; its session is ended',
     remedy: 'sign in',
   },
-  session_expired: { status: 400, message: 'This session has expired', remedy: 'sign in' },
   no_authorization: { status: 401, message: 'This needs a signed-in user', remedy: 'sign in' },
   bad_jwt: { status: 403, message: 'This access token is not valid', remedy: 'sign in' },
   session_not_found: { status: 403, sqlstate: 'WX003', message: 'This session has ended', remedy: 'sign in' },
