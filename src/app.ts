@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import express, { type Express, type Request, type Response } from 'express'
 import { pinoHttp } from 'pino-http'
 import { postgraphile } from 'postgraphile'
@@ -61,14 +62,23 @@ const requestLog = (log: Logger) =>
     },
     autoLogging: { ignore: req => req.url?.startsWith('/health/') ?? false },
     quietReqLogger: true,
-    customAttributeKeys: { reqId: 'req_id', responseTime: 'ms' },
-    customProps: (req, res) => ({
-      method: req.method,
-      path: ((req as Request).originalUrl ?? req.url ?? '').split('?')[0],
-      code: (res as Response).locals?.code,
-    }),
+    customAttributeKeys: { reqId: 'req_id' },
+    // pino-http would log the request with its URL and headers: codes and tokens.
+    serializers: { req: () => undefined, res: () => undefined },
     customLogLevel: (_req, res) => (res.statusCode >= 500 ? 'warn' : 'info'),
-    customSuccessMessage: (_req, res) => `answered ${res.statusCode}`,
-    customErrorMessage: (_req, res) => `answered ${res.statusCode}`,
-    serializers: { req: () => undefined, res: ({ statusCode }) => ({ statusCode }) },
+    customSuccessMessage: (req, res, ms) =>
+      `${req.method} ${pathOf(req)} ${res.statusCode} in ${Math.round(ms)} ms`,
+    customErrorMessage: (req, res) => `${req.method} ${pathOf(req)} ${res.statusCode}`,
+    customSuccessObject: (req, res, { responseTime }) => answered(req, res, responseTime),
+    customErrorObject: (req, res, _error, { responseTime }) => answered(req, res, responseTime),
   })
+
+const pathOf = (req: IncomingMessage) => ((req as Request).originalUrl ?? req.url ?? '').split('?')[0]
+
+const answered = (req: IncomingMessage, res: ServerResponse, ms: number) => ({
+  method: req.method,
+  path: pathOf(req),
+  status: res.statusCode,
+  code: (res as Response).locals?.code,
+  ms,
+})

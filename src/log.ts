@@ -1,3 +1,4 @@
+import { formatWithOptions } from 'node:util'
 import { type Logger, pino } from 'pino'
 import pretty from 'pino-pretty'
 
@@ -10,7 +11,7 @@ export const maskPhones = (text: string) =>
 /**
  * What a log may know of an error: PostgreSQL's `detail`, `where` and parameters quote values and stay away.
  */
-function serializeError(error: unknown): object {
+export function serializeError(error: unknown): object {
   if (!(error instanceof Error)) return { message: maskPhones(String(error)) }
   const { code, constraint, routine } = error as { code?: string; constraint?: string; routine?: string }
   return {
@@ -24,10 +25,32 @@ function serializeError(error: unknown): object {
   }
 }
 
+/** What a request's message says already. */
+const inMessage = 'req_id,method,path,status,ms'
+
 /** One JSON object a line on standard output; readable lines on a terminal. */
 export function createLog(level: string): Logger {
   const options = { level, base: null, serializers: { err: serializeError } }
   return process.stdout.isTTY
-    ? pino(options, pretty({ translateTime: 'SYS:HH:MM:ss', sync: true }))
+    ? pino(
+        options,
+        pretty({ translateTime: 'SYS:HH:MM:ss', singleLine: true, ignore: inMessage, sync: true }),
+      )
     : pino(options)
+}
+
+/** What libraries print goes into the log too, one line each, so that the output stays one JSON object a line. */
+export function captureConsole(log: Logger): void {
+  const to =
+    (level: 'debug' | 'warn' | 'error') =>
+    (...values: unknown[]) =>
+      log[level]({ from: 'console' }, maskPhones(formatWithOptions({ colors: false, depth: 3 }, ...values)))
+  Object.assign(console, {
+    debug: to('debug'),
+    log: to('debug'),
+    info: to('debug'),
+    dir: to('debug'),
+    warn: to('warn'),
+    error: to('error'),
+  })
 }

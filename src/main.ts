@@ -3,7 +3,7 @@ import { Command, Option } from 'commander'
 import { ConfigError, EXIT_CONFIG, parseConfig } from './config.ts'
 import { EmbeddedError } from './db/embedded.ts'
 import { MigrationError, migrate } from './db/migrate.ts'
-import { createLog, type Logger } from './log.ts'
+import { captureConsole, createLog, type Logger } from './log.ts'
 import { ListenError, listen } from './server.ts'
 import { createSimulator, simulatorApp } from './simulator/index.ts'
 import { start } from './start.ts'
@@ -107,6 +107,7 @@ async function runUntilSignal(command: (log: Logger, signal: AbortSignal) => Pro
   })
   try {
     const log = createLog(parseConfig({ LOG_LEVEL: process.env.LOG_LEVEL }).logLevel)
+    captureConsole(log)
     const running = await command(log, aborter.signal)
     process.channel?.unref()
     if (running) {
