@@ -36,17 +36,24 @@ export function banner(
   return `\n  postgraphile-wechat is running\n\n${table}${tour}${env}\n`
 }
 
-/** Copy-paste lines: sign in (REST), bind a phone (GraphQL), look. Each works as printed, in one shell, in this order. */
-export const tourOf = (url: string) => `  Sign in as a user whom the simulator invents:
+/** Copy-paste lines: sign in (REST), bind a phone (GraphQL), look (SQL). They work as printed, in one shell, in order. */
+const tourOf = (url: string) => `  Try it, in another terminal:
 
-    CODE=$(curl -s ${url}/simulator/login-codes -H 'content-type: application/json' \\
-      -d '{"openid":"o-alice"}' | sed 's/.*"code":"\\([^"]*\\)".*/\\1/')
-    TOKEN=$(curl -s ${url}/auth/v1/wechat_mini/login -H 'content-type: application/json' \\
-      -d "{\\"code\\":\\"$CODE\\"}" | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')
+    field() { sed "s/.*\\"$1\\":\\"\\([^\\"]*\\)\\".*/\\1/"; }
+    json='content-type: application/json'
+
+  Sign in, as a user whom the simulator invents:
+
+    CODE=$(curl -s ${url}/simulator/login-codes -H "$json" -d '{"openid":"o-alice"}' | field code)
+    TOKEN=$(curl -s ${url}/auth/v1/wechat_mini/login -H "$json" -d '{"code":"'$CODE'"}' | field access_token)
 
   Tap the phone button, and bind the phone through GraphQL:
 
-    CODE=$(curl -s ${url}/simulator/phone-codes -H 'content-type: application/json' \\
-      -d '{"phone":"13800138000"}' | sed 's/.*"code":"\\([^"]*\\)".*/\\1/')
-    curl -s ${url}/graphql -H 'content-type: application/json' -H "authorization: Bearer $TOKEN" \\
-      -d "{\\"query\\":\\"mutation { wechatBindPhone(input: {code: \\\\\\"$CODE\\\\\\"}) { user { id phone } } }\\"}"; echo`
+    CODE=$(curl -s ${url}/simulator/phone-codes -H "$json" -d '{"phone":"13800138000"}' | field code)
+    curl -s ${url}/graphql -H "$json" -H "authorization: Bearer $TOKEN" \\
+      -d '{"query":"mutation ($code: String!) { wechatBindPhone(input: {code: $code}) { user { id phone } } }",
+           "variables":{"code":"'$CODE'"}}'; echo
+
+  See it in SQL:
+
+    npx postgraphile-wechat sql "select id, phone, phone_confirmed_at from auth.admin_find_user('+8613800138000')"`

@@ -1,8 +1,9 @@
 import './graphile_env.ts'
 import { Command, Option } from 'commander'
 import { ConfigError, EXIT_CONFIG, parseConfig } from './config.ts'
-import { EmbeddedError } from './db/embedded.ts'
+import { EmbeddedError, readEnvFile } from './db/embedded.ts'
 import { MigrationError, migrate } from './db/migrate.ts'
+import { runSql, SqlError } from './db/sql.ts'
 import { captureConsole, createLog, type Logger } from './log.ts'
 import { ListenError, listen } from './server.ts'
 import { createSimulator, simulatorApp } from './simulator/index.ts'
@@ -41,11 +42,23 @@ program
 program
   .command('migrate')
   .description('brings the database to the schema of this version, and ends (needs DATABASE_OWNER_URL)')
-  .action(() => runUntilSignal(async log => void (await migrate({ ownerUrl: requireOwner(), log }))))
+  .action(() => runUntilSignal(log => migrate({ ownerUrl: requireOwner(), log }).then(() => undefined)))
 program
   .command('simulator')
   .description('the WeChat simulator alone, on HOST and PORT: for tests of any backend')
   .action(() => runUntilSignal(standaloneSimulator))
+
+program
+  .command('sql')
+  .description('runs a statement as the owner and prints its rows: for looking around where there is no psql')
+  .argument('<statement>')
+  .action((statement: string) =>
+    runUntilSignal(async () => {
+      const ownerUrl = process.env.DATABASE_OWNER_URL ?? (await embeddedOwner())
+      process.stdout.write(`${await runSql(ownerUrl, statement)}\n`)
+      return undefined
+    }),
+  )
 
 await program.parseAsync()
 
@@ -82,6 +95,17 @@ async function standaloneSimulator(): Promise<Ends> {
 /** The simulator needs no database and no keys, whatever else the environment says. */
 function withoutDatabase() {
   return { ...process.env, DATABASE_URL: undefined, NODE_ENV: undefined }
+}
+
+/** The login that the embedded default has generated. */
+async function embeddedOwner(): Promise<string> {
+  const { dataDir } = parseConfig({ DATA_DIR: process.env.DATA_DIR })
+  const url = (await readEnvFile(dataDir)).DATABASE_OWNER_URL
+  if (!url)
+    throw new ConfigError([
+      `DATABASE_OWNER_URL is not set, and ${dataDir}/env does not say it: npm start writes it`,
+    ])
+  return url
 }
 
 /** The worker and migrate need the owner's login and nothing of the web service. */
@@ -121,7 +145,9 @@ async function runUntilSignal(command: (log: Logger, signal: AbortSignal) => Pro
 }
 
 function fail(error: unknown) {
-  const known = [ConfigError, EmbeddedError, MigrationError, ListenError].some(type => error instanceof type)
+  const known = [ConfigError, EmbeddedError, MigrationError, ListenError, SqlError].some(
+    type => error instanceof type,
+  )
   const { message, stack } = error as Error
   process.stderr.write(`${known ? message : (stack ?? message)}\n`)
   process.exitCode = error instanceof ConfigError ? EXIT_CONFIG : 1

@@ -58,6 +58,19 @@ async function launchUntilReady(more?: Record<string, string>): Promise<Started 
   return { ...started, url: /GraphQL +(http:\S+)\/graphql/.exec(started.output())![1]! }
 }
 
+const inShell = (commands: string) => {
+  const shell = spawnSync('bash', ['-c', commands], { encoding: 'utf8', env: env({ DATA_DIR: dataDir }) })
+  return shell.stdout
+}
+
+/** The shell commands of the tour: the second section of a README, but for `npm start` itself. */
+const tourOf = async (readme: string) => {
+  const section = (await readFile(readme, 'utf8')).split(/^## /m)[2]!
+  const blocks = [...section.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block!)
+  expect(blocks.length).toBeGreaterThan(6)
+  return blocks.filter(block => block !== 'npm start\n').join('echo\n')
+}
+
 const readEnv = async () =>
   Object.fromEntries(
     (await readFile(join(dataDir, 'env'), 'utf8')).split('\n').flatMap(line => {
@@ -69,16 +82,29 @@ const readEnv = async () =>
 test('starts, does what its banner says, tells a second start, ends, and goes on where it was', async () => {
   const first = await launchUntilReady()
 
-  // The copy-paste lines of the banner, in a shell, as printed.
-  const tour = first
-    .output()
-    .split('\n')
-    .filter(line => line.startsWith('    '))
-    .join('\n')
-  const shell = spawnSync('bash', ['-c', tour], { encoding: 'utf8', env: env() })
-  expect(shell.stdout).toMatch(
-    /^\{"data":\{"wechatBindPhone":\{"user":\{"id":"[0-9a-f-]{36}","phone":"\+8613800138000"\}\}\}\}/,
+  // The tours of both READMEs, and the copy-paste lines of the banner, in a shell, as printed.
+  for (const readme of ['README.md']) {
+    const shown = inShell((await tourOf(readme)).replaceAll('127.0.0.1:5678', new URL(first.url).host))
+    expect(shown).toMatch(
+      /^\{"data":\{"wechatBindPhone":\{"user":\{"id":"[0-9a-f-]{36}","phone":"\+8613800138000"\}\}\}\}/m,
+    )
+    expect(shown).toMatch(/^\{"id":"[0-9a-f-]{36}",.*"phone":"13800138000"/m)
+    expect(shown).toMatch(/^[0-9a-f-]{36} \| \+8613800138000 \|/m)
+    expect(shown).toContain('phone_bound    | user')
+    expect(shown).toContain('(1 row)')
+    expect(shown).toContain('{"code":409,"error_code":"wechat_code_used"')
+  }
+  const shown = inShell(
+    first
+      .output()
+      .split('\n')
+      .filter(line => line.startsWith('    '))
+      .join('\n'),
   )
+  expect(shown).toMatch(
+    /^\{"data":\{"wechatBindPhone":\{"user":\{"id":"[0-9a-f-]{36}","phone":"\+8613800138000"\}\}\}\}/m,
+  )
+  expect(shown).toMatch(/^[0-9a-f-]{36} \| \+8613800138000 \|/m)
 
   // What was generated is in DATA_DIR/env, for its owner only, and works.
   expect((await stat(join(dataDir, 'env'))).mode & 0o777).toBe(0o600)

@@ -1,0 +1,98 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('../', import.meta.url))
+const read = (name: string) => readFileSync(join(root, name), 'utf8')
+const filesBelow = (directory: string): string[] =>
+  readdirSync(join(root, directory), { recursive: true, encoding: 'utf8' })
+    .map(name => join(directory, name))
+    .filter(name => statSync(join(root, name)).isFile())
+
+const documents = [
+  ...readdirSync(root).filter(name => name.endsWith('.md')),
+  ...filesBelow('docs').filter(name => name.endsWith('.md')),
+]
+const sources = [...filesBelow('src'), ...filesBelow('sql/schema'), ...filesBelow('test')]
+const code = sources.map(read).join('\n')
+
+describe.each(documents)('%s', name => {
+  const text = read(name)
+  const quoted = [...text.matchAll(/`([^`\n]+)`/g)].map(([, span]) => span!)
+
+  test('names files that exist', () => {
+    const paths = quoted.filter(span =>
+      /^(src|sql|test|docs|scripts|generated|docker|bin|\.ci)\/[\w./-]+$/.test(span),
+    )
+    const real = paths.filter(path => !path.includes('NNNN'))
+    expect(real.filter(path => !statSync(join(root, path), { throwIfNoEntry: false }))).toEqual([])
+  })
+
+  test('names SQL functions and tables that exist', () => {
+    const objects = quoted.flatMap(span => /^(auth(?:_private)?\.\w+)(?:\(|$)/.exec(span)?.[1] ?? [])
+    const exists = (object: string) =>
+      new RegExp(`create (function|table) ${object.replace('.', '\\.')}\\b`).test(code)
+    expect(objects.filter(object => !exists(object))).toEqual([])
+  })
+
+  test('links to files that exist', () => {
+    const links = [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, link]) => link!)
+    expect(
+      links.filter(link => !statSync(join(root, dirname(name), link), { throwIfNoEntry: false })),
+    ).toEqual([])
+  })
+})
+
+test('the flow of a bind names functions and types that are in the file it gives', () => {
+  const rows = read('docs/flows/wechat_bind_phone.md')
+    .split('\n')
+    .filter(line => /^\| \d/.test(line))
+  expect(rows.length).toBeGreaterThan(6)
+  for (const row of rows) {
+    const [, , files, what] = row.split('|')
+    const text = [...files!.matchAll(/`([^`]+)`/g), ...what!.matchAll(/`((?:src|sql)\/[^`]+)`/g)]
+      .map(([, path]) => read(path!))
+      .join('\n')
+    const names = [...what!.matchAll(/`([a-zA-Z_.]+)`/g)]
+      .map(([, span]) => span!)
+      .filter(span => !span.includes('/'))
+    for (const name of names) {
+      for (const part of name.split('.').slice(-1))
+        expect([row, text]).toEqual([row, expect.stringContaining(part)])
+    }
+  }
+})
+
+test('both READMEs have the same sections, tables and commands', () => {
+  const shape = (name: string) => {
+    const text = read(name)
+    return {
+      sections: [...text.matchAll(/^#+ /gm)].map(([mark]) => mark),
+      rows: text.split('\n').filter(line => line.startsWith('|')).length,
+      commands: [...text.matchAll(/^```\w+\n(.*?)^```$/gms)].map(([, block]) =>
+        block!.replace(/(#|\/\/) .*$/gm, '').trimEnd(),
+      ),
+      variables: [...text.matchAll(/^\| (`[A-Z_`, ]+`) \|/gm)].map(([, names]) => names),
+    }
+  }
+  const { commands, ...rest } = shape('README.md')
+  expect(shape('README.zh-CN.md')).toEqual({
+    ...rest,
+    commands: commands.map(command => expect.stringMatching(loosely(command))),
+  })
+})
+
+/** Comments are translated, and their column with them. */
+const loosely = (command: string) =>
+  new RegExp(
+    `^${command
+      .split('\n')
+      .map(line => line.trimEnd().replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+      .join('\\s*\\n')}\\s*$`,
+  )
+
+test('the README names every variable of the configuration', () => {
+  const inCode = [...read('src/config.ts').matchAll(/^ {2}([A-Z][A-Z_]+):/gm)].map(([, name]) => name!)
+  expect(inCode.length).toBeGreaterThan(20)
+  expect(inCode.filter(name => name !== 'NODE_ENV' && !read('README.md').includes(`\`${name}\``))).toEqual([])
+})
