@@ -59,15 +59,20 @@ export async function migrate({ ownerUrl, log }: { ownerUrl: string; log: Logger
   await client.connect()
   try {
     await client.query('select pg_advisory_lock($1)', [LOCK])
+    const isOurs = await examine(client)
+    const known = migrations()
+    const missing = isOurs ? await pending(client, known) : known
+    // Not before the database is known to be ours: this is the first thing that changes it.
     await runMigrations({ connectionString: ownerUrl, logger: workerLogger(log) })
-    await bringUp(client, log)
+    if (isOurs) await bringUp(client, missing, log)
+    else await build(client, known, log)
   } finally {
     await client.end()
   }
 }
 
-async function bringUp(client: pg.Client, log: Logger) {
-  const known = migrations()
+/** Whether the schema is there; refuses one that is not ours. */
+async function examine(client: pg.Client): Promise<boolean> {
   const { rows } = await client.query<{ ours: boolean; taken: boolean }>(
     `select to_regclass('auth_private.migrations') is not null as ours,
             to_regnamespace('auth') is not null or to_regnamespace('auth_private') is not null as taken`,
@@ -79,15 +84,19 @@ async function bringUp(client: pg.Client, log: Logger) {
         'Nothing was changed. Use a database of its own, and import the users into it.',
     )
   }
-  if (!ours) {
-    await inTransaction(client, async () => {
-      for (const file of schemaFiles()) await apply(client, `sql/${file.name}`, file.text)
-      for (const migration of known) await record(client, migration)
-    })
-    log.info({ version: codeVersion() }, 'the schema was built')
-    return
-  }
-  for (const migration of await pending(client, known)) {
+  return ours
+}
+
+async function build(client: pg.Client, known: Migration[], log: Logger) {
+  await inTransaction(client, async () => {
+    for (const file of schemaFiles()) await apply(client, `sql/${file.name}`, file.text)
+    for (const migration of known) await record(client, migration)
+  })
+  log.info({ version: codeVersion() }, 'the schema was built')
+}
+
+async function bringUp(client: pg.Client, missing: Migration[], log: Logger) {
+  for (const migration of missing) {
     await inTransaction(client, async () => {
       await apply(client, `sql/migrations/${migration.name}`, migration.text)
       await record(client, migration)
@@ -124,9 +133,12 @@ async function inTransaction(client: pg.Client, work: () => Promise<void>) {
   }
 }
 
+/** Runs a file. What the login may not do is for a person to mend, with the hint that PostgreSQL gives. */
 async function apply(client: pg.Client, name: string, text: string) {
-  await client.query(text).catch((error: Error) => {
-    throw new Error(`${name}: ${error.message}`, { cause: error })
+  await client.query(text).catch((error: pg.DatabaseError) => {
+    const message = [`${name}: ${error.message}`, error.hint].filter(Boolean).join('. ')
+    if (error.code === '42501') throw new MigrationError(message, { cause: error })
+    throw new Error(message, { cause: error })
   })
 }
 

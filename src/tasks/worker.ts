@@ -1,10 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { run } from 'graphile-worker'
-import pg from 'pg'
 import type { Logger } from '../log.ts'
 import { authEventTask, type OnEvent } from './auth_event.ts'
 import { startRelay } from './relay.ts'
 import { workerLogger } from './worker_log.ts'
+import { openWorkerPool } from './worker_pool.ts'
 
 export interface WorkerOptions {
   /** The owner's login, direct: a transaction pooler breaks LISTEN. */
@@ -21,14 +20,7 @@ export interface Worker {
 
 /** The background of the service: the relay of events and the jobs they become. */
 export async function startWorker({ ownerUrl, log, onEvent }: WorkerOptions): Promise<Worker> {
-  const pool = new pg.Pool({
-    connectionString: ownerUrl,
-    max: 6,
-    application_name: 'postgraphile-wechat worker',
-  })
-  const lost = (error: Error) => log.warn({ err: error }, 'a worker connection was lost')
-  pool.on('error', lost)
-  pool.on('connect', client => void client.on('error', lost))
+  const { pool, wait, hurry, end } = openWorkerPool(ownerUrl, log)
   const runner = await run({
     pgPool: pool,
     parsedCronItems: [],
@@ -37,15 +29,18 @@ export async function startWorker({ ownerUrl, log, onEvent }: WorkerOptions): Pr
     pollInterval: 1_000,
     noHandleSignals: true,
     logger: workerLogger(log),
+  }).catch(async error => {
+    await end()
+    throw error
   })
+  wait()
   const stopRelay = startRelay(pool, log)
   return {
     async stop() {
+      hurry()
       await stopRelay()
       await runner.stop()
-      // The runner gives its last connection back a moment later; ending the pool before would leave a job locked.
-      while (pool.totalCount > pool.idleCount) await sleep(10)
-      await pool.end()
+      await end()
     },
   }
 }

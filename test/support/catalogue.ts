@@ -12,12 +12,12 @@ const DESCRIPTIONS = [
    from pg_namespace n where ${OURS}`,
 
   `select 'relation ' || c.oid::regclass, concat_ws(' | ', c.relkind, pg_get_userbyid(c.relowner), ${acl('c.relacl')},
-     'persistence ' || c.relpersistence, 'rls ' || c.relrowsecurity, 'forced ' || c.relforcerowsecurity, c.reloptions::text,
+     'persistence ' || c.relpersistence::text, 'rls ' || c.relrowsecurity, 'forced ' || c.relforcerowsecurity, c.reloptions::text,
      case when c.relkind in ('v', 'm') then pg_get_viewdef(c.oid) end, obj_description(c.oid, 'pg_class'))
    from pg_class c join pg_namespace n on n.oid = c.relnamespace where ${OURS} and c.relkind not in ('i', 'I')`,
 
   `select 'column ' || c.oid::regclass || '.' || a.attname, concat_ws(' | ', format_type(a.atttypid, a.atttypmod),
-     'not null ' || a.attnotnull, 'identity ' || a.attidentity, 'generated ' || a.attgenerated, a.attcollation::regcollation,
+     'not null ' || a.attnotnull, 'identity ' || a.attidentity::text, 'generated ' || a.attgenerated::text, a.attcollation::regcollation,
      pg_get_expr(d.adbin, d.adrelid), ${acl('a.attacl')}, col_description(c.oid, a.attnum))
    from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
      left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
@@ -43,7 +43,7 @@ const DESCRIPTIONS = [
    from pg_policy p join pg_class c on c.oid = p.polrelid join pg_namespace n on n.oid = c.relnamespace where ${OURS}`,
 
   `select 'trigger ' || t.tgname || ' of ' || t.tgrelid::regclass, concat_ws(' | ', pg_get_triggerdef(t.oid),
-     'enabled ' || t.tgenabled, obj_description(t.oid, 'pg_trigger'))
+     'enabled ' || t.tgenabled::text, obj_description(t.oid, 'pg_trigger'))
    from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
    where ${OURS} and not t.tgisinternal`,
 
@@ -53,7 +53,7 @@ const DESCRIPTIONS = [
      obj_description(t.oid, 'pg_type'))
    from pg_type t join pg_namespace n on n.oid = t.typnamespace where ${OURS} and t.typtype in ('d', 'e', 'r', 'm')`,
 
-  `select 'default privileges ' || d.defaclobjtype || ' in ' || coalesce(n.nspname, 'all'),
+  `select 'default privileges ' || d.defaclobjtype::text || ' in ' || coalesce(n.nspname, 'all'),
      concat_ws(' | ', pg_get_userbyid(d.defaclrole), ${acl('d.defaclacl')})
    from pg_default_acl d left join pg_namespace n on n.oid = d.defaclnamespace`,
 ]

@@ -5,7 +5,7 @@ as $$
 declare
   v_user auth.users;
 begin
-  if coalesce(btrim(p_reason), '') = '' then
+  if coalesce(p_reason, '') !~ '\S' then
     raise exception 'A reason is missing' using errcode = 'WX001',
       hint = 'Say why, for whoever reads the audit log later.';
   end if;

@@ -1,0 +1,41 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { TestDatabase } from '../support/database.ts'
+
+/** Waits until something holds; fails after half a minute. */
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  const giveUpAt = Date.now() + 30_000
+  while (!(await holds())) {
+    if (Date.now() > giveUpAt) throw new Error(`Waited in vain: ${holds}`)
+    await sleep(20)
+  }
+}
+
+export const PHONE = '+8613812345678'
+
+/** Writes events as the definers do, and answers whom they are about, in order. */
+export async function writeEvents(db: Pick<TestDatabase, 'rows'>, count: number): Promise<string[]> {
+  const users = Array.from({ length: count }, () => randomUUID())
+  await db.rows(
+    `insert into auth_private.events (type, user_id, data)
+     select 'phone.bound', u::uuid, jsonb_build_object('phone', $2::text) from unnest($1::text[]) with ordinality t (u, n) order by n`,
+    [users, PHONE],
+  )
+  return users
+}
+
+/** The jobs that wait, as graphile-worker keeps them. */
+export const jobs = (db: TestDatabase) =>
+  db.rows<{
+    task: string
+    payload: Record<string, unknown>
+    attempts: number
+    locked_by: string | null
+    last_error: string | null
+  }>(
+    `select t.identifier as task, j.payload, j.attempts, j.locked_by, j.last_error
+     from graphile_worker._private_jobs j join graphile_worker._private_tasks t on t.id = j.task_id order by j.id`,
+  )
+
+/** Lets a job that failed be tried again now. */
+export const hurry = (db: TestDatabase) => db.rows('update graphile_worker._private_jobs set run_at = now()')

@@ -1,0 +1,238 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createLog } from '../../src/log.ts'
+import type { AuthEvent, OnEvent } from '../../src/tasks/auth_event.ts'
+import { startWorker, type Worker } from '../../src/tasks/worker.ts'
+import { createDatabase, type TestDatabase } from '../support/database.ts'
+import { startProxy } from '../support/proxy.ts'
+import { everyRound } from '../support/rounds.ts'
+import { hurry, jobs, PHONE, until, writeEvents } from './harness.ts'
+
+const log = createLog('silent')
+
+let db: TestDatabase
+const workers: Worker[] = []
+
+beforeAll(async () => {
+  db = await createDatabase()
+})
+beforeEach(() => db.rows('truncate auth_private.events, graphile_worker._private_jobs'))
+afterEach(() => Promise.all(workers.splice(0).map(worker => worker.stop())))
+afterAll(() => db.drop())
+
+async function work(onEvent?: OnEvent, ownerUrl = db.ownerUrl): Promise<Worker> {
+  const worker = await startWorker({ ownerUrl, log, onEvent })
+  workers.push(worker)
+  return worker
+}
+const stop = (worker: Worker) => {
+  workers.splice(workers.indexOf(worker), 1)
+  return worker.stop()
+}
+const jobsAreDone = () => until(async () => (await jobs(db)).length === 0)
+const whom = (events: AuthEvent[]) => events.map(({ data }) => data.user_id)
+
+test('an event is delivered as a subscriber wants it', async () => {
+  const events: AuthEvent[] = []
+  await work(event => void events.push(event))
+  const [userId] = await writeEvents(db, 1)
+  await until(() => events.length > 0)
+  const { created_at } = await db.row<{ created_at: Date }>('select created_at from auth_private.events')
+  expect(events).toEqual([
+    { type: 'phone.bound', timestamp: created_at.toISOString(), data: { user_id: userId, phone: PHONE } },
+  ])
+  await jobsAreDone()
+})
+
+test('without a subscriber an event is worked off as well', async () => {
+  await work()
+  await writeEvents(db, 3)
+  await until(async () => {
+    const { left } = await db.row<{ left: number }>(
+      'select count(*)::int as left from auth_private.events where relayed_at is null',
+    )
+    return left === 0
+  })
+  await jobsAreDone()
+})
+
+describe.each(everyRound)('round %i', () => {
+  test('two workers share the work: every event is delivered once', async () => {
+    const [first, second]: [AuthEvent[], AuthEvent[]] = [[], []]
+    const slowly = (events: AuthEvent[]) => async (event: AuthEvent) => {
+      events.push(event)
+      await sleep(5)
+    }
+    await Promise.all([work(slowly(first)), work(slowly(second))])
+    const users = await writeEvents(db, 300)
+    await until(() => first.length + second.length >= users.length)
+    await jobsAreDone()
+    expect([...whom(first), ...whom(second)].sort()).toEqual(users.sort())
+    expect(first.length).toBeGreaterThan(0)
+    expect(second.length).toBeGreaterThan(0)
+  })
+})
+
+test('a subscriber that fails is called again, until it succeeds', async () => {
+  const calls: string[] = []
+  await work(({ data }) => {
+    calls.push(data.user_id)
+    if (calls.length < 3) throw new Error(`not now, ${PHONE}`)
+  })
+  const [userId] = await writeEvents(db, 1)
+  for (const attempts of [1, 2]) {
+    await until(async () => (await jobs(db)).some(job => job.attempts === attempts && job.locked_by === null))
+    expect(calls).toHaveLength(attempts)
+    await hurry(db)
+  }
+  await until(() => calls.length === 3)
+  await jobsAreDone()
+  expect(calls).toEqual([userId, userId, userId])
+})
+
+test('a subscriber that fails keeps nobody else from being told', async () => {
+  const events: AuthEvent[] = []
+  const [bad, ...good] = await writeEvents(db, 10)
+  await work(event => {
+    if (event.data.user_id === bad) throw new Error('never')
+    events.push(event)
+  })
+  await until(
+    async () => events.length === 9 && (await jobs(db)).every(({ locked_by }) => locked_by === null),
+  )
+  expect(whom(events).sort()).toEqual(good.sort())
+  expect(await jobs(db)).toMatchObject([{ attempts: 1, last_error: 'never' }])
+})
+
+test('an event that was deleted meanwhile is no error', async () => {
+  const events: AuthEvent[] = []
+  const [gone, kept] = await writeEvents(db, 2)
+  await db.row('select auth_private.relay_events(10)')
+  expect(await jobs(db)).toHaveLength(2)
+  await db.rows('delete from auth_private.events where user_id = $1', [gone])
+  await work(event => void events.push(event))
+  await jobsAreDone()
+  expect(whom(events)).toEqual([kept])
+})
+
+test('a payload that is none of ours fails, and calls nobody', async () => {
+  const events: AuthEvent[] = []
+  await db.rows(`select graphile_worker.add_job('auth_event', '{"event_id": "1 or true"}')`)
+  await work(event => void events.push(event))
+  await until(async () => (await jobs(db)).some(({ last_error }) => last_error !== null))
+  expect(events).toEqual([])
+})
+
+test('stopping waits for the jobs at hand, and leaves none locked', async () => {
+  let started = 0
+  let finished = 0
+  const worker = await work(async () => {
+    started++
+    await sleep(300)
+    finished++
+  })
+  await writeEvents(db, 20)
+  await until(() => started > 0)
+  await stop(worker)
+  expect(finished).toBe(started)
+  const left = await jobs(db)
+  expect(left).toHaveLength(20 - finished)
+  expect(left.filter(({ locked_by }) => locked_by !== null)).toEqual([])
+  expect(left.length).toBeGreaterThan(0)
+  // The next one does the rest.
+  await work()
+  await jobsAreDone()
+})
+
+describe('while the database cannot be reached', () => {
+  test('events wait, and are delivered afterwards', async () => {
+    const wire = await startProxy(db.ownerUrl)
+    const events: AuthEvent[] = []
+    const worker = await work(event => void events.push(event), wire.url)
+    try {
+      const [before] = await writeEvents(db, 1)
+      await until(() => events.length === 1)
+      await jobsAreDone()
+      wire.cut()
+      const after = await writeEvents(db, 3)
+      await sleep(3_000)
+      expect(whom(events)).toEqual([before])
+      wire.mend()
+      await until(() => events.length === 4)
+      await jobsAreDone()
+      expect(whom(events).sort()).toEqual([before, ...after].sort())
+    } finally {
+      await stop(worker)
+      await wire.close()
+    }
+  })
+
+  test.each<[string, (attempt: number) => void]>([
+    ['succeeds', () => {}],
+    [
+      'fails',
+      attempt => {
+        if (attempt === 1) throw new Error('not now')
+      },
+    ],
+  ])('a job that %s then is finished afterwards, and the worker goes on', async (_case, end) => {
+    const wire = await startProxy(db.ownerUrl)
+    let attempts = 0
+    const worker = await work(async () => {
+      attempts++
+      if (attempts === 1) {
+        wire.cut()
+        await sleep(500)
+      }
+      end(attempts)
+    }, wire.url)
+    try {
+      await writeEvents(db, 1)
+      await until(() => attempts === 1)
+      await sleep(2_000)
+      wire.mend()
+      await until(async () => (await jobs(db)).every(({ locked_by }) => locked_by === null))
+      await hurry(db)
+      await jobsAreDone()
+      await writeEvents(db, 2)
+      await until(async () => attempts >= 3)
+      await jobsAreDone()
+    } finally {
+      await stop(worker)
+      await wire.close()
+    }
+  })
+
+  test('a worker can be stopped', async () => {
+    const wire = await startProxy(db.ownerUrl)
+    const worker = await work(() => {}, wire.url)
+    wire.cut()
+    await sleep(1_500)
+    await stop(worker)
+    await wire.close()
+  })
+})
+
+test('a worker that cannot start says so, and leaves no connection behind', async () => {
+  const other = await createDatabase()
+  try {
+    // As a later graphile-worker would leave it.
+    await other.rows('insert into graphile_worker.migrations (id, breaking) values (1000, true)')
+    await expect(work(() => {}, other.ownerUrl)).rejects.toThrow()
+    await until(async () => {
+      const { n } = await other.row<{ n: number }>(
+        `select count(*)::int as n from pg_stat_activity
+         where datname = current_database() and application_name like '%worker%'`,
+      )
+      return n === 0
+    })
+  } finally {
+    await other.drop()
+  }
+})
+
+test('a worker cannot start without a database', async () => {
+  const wire = await startProxy(db.ownerUrl)
+  wire.cut()
+  await expect(work(() => {}, wire.url)).rejects.toThrow()
+  await wire.close()
+})
