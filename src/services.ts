@@ -1,4 +1,4 @@
-import type { Config } from './config.ts'
+import { type Config, ConfigError } from './config.ts'
 import { type Database, openDatabase } from './db/database.ts'
 import type { Logger } from './log.ts'
 import { createTokens, makeApiKey, type Tokens } from './tokens/jwt.ts'
@@ -21,10 +21,10 @@ export interface Services {
 }
 
 export interface ServiceOptions {
-  /** With a `databaseUrl`. */
+  /** Raises ConfigError where it has no `databaseUrl`, or where neither it nor `ownUrl` says what the service needs. */
   config: Config
-  /** Where the service is reached, unless SITE_URL says so: issuer of the tokens, and home of the simulator. */
-  ownUrl: string
+  /** Where the service listens: issuer of the tokens unless SITE_URL says so, and home of the simulator. */
+  ownUrl?: string | undefined
   log: Logger
   /** Asks WeChat, instead of node-fetch. */
   fetch?: Fetch | undefined
@@ -32,6 +32,15 @@ export interface ServiceOptions {
 
 export async function createServices({ config, ownUrl, log, fetch }: ServiceOptions): Promise<Services> {
   const siteUrl = config.siteUrl ?? ownUrl
+  const apiUrl = config.wechat.apiUrl ?? (ownUrl && `${ownUrl}/simulator`)
+  const { databaseUrl } = config
+  if (siteUrl === undefined || apiUrl === undefined || databaseUrl === undefined) {
+    throw new ConfigError([
+      ...(databaseUrl === undefined ? ['DATABASE_URL is not set'] : []),
+      ...(siteUrl === undefined ? ['SITE_URL is not set: it is the issuer of the tokens'] : []),
+      ...(apiUrl === undefined ? ['WECHAT_APP_ID is not set, nor the WECHAT_API_URL of a simulator'] : []),
+    ])
+  }
   const { secret, signingKey, expiry } = config.jwt
   const apiKeys = {
     anon: config.jwt.anonKey ?? (await makeApiKey(secret, 'anon')),
@@ -46,12 +55,11 @@ export async function createServices({ config, ownUrl, log, fetch }: ServiceOpti
     serviceRoleKey: apiKeys.serviceRole,
   })
   const db = openDatabase({
-    url: config.databaseUrl!,
+    url: databaseUrl,
     poolSize: config.databasePoolSize,
     timeoutMs: config.databaseTimeoutMs,
     log,
   })
-  const apiUrl = config.wechat.apiUrl ?? `${ownUrl}/simulator`
   const wechat = createWechat({ config: config.wechat, apiUrl, db, log, fetch })
   const refreshTokens = createRefreshTokens(config.dataKeys)
   return { config, siteUrl, apiKeys, db, wechat, tokens, refreshTokens, log, close: () => db.close() }

@@ -83,7 +83,7 @@ test('starts, does what its banner says, tells a second start, ends, and goes on
   const first = await launchUntilReady()
 
   // The tours of both READMEs, and the copy-paste lines of the banner, in a shell, as printed.
-  for (const readme of ['README.md']) {
+  for (const readme of ['README.md', 'README.zh-CN.md']) {
     const shown = inShell((await tourOf(readme)).replaceAll('127.0.0.1:5678', new URL(first.url).host))
     expect(shown).toMatch(
       /^\{"data":\{"wechatBindPhone":\{"user":\{"id":"[0-9a-f-]{36}","phone":"\+8613800138000"\}\}\}\}/m,
