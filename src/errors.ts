@@ -37,22 +37,32 @@ export const catalogue = {
   },
   wechat_code_invalid: {
     status: 400,
-    message: 'WeChat does not accept this code: it has expired, was used, or is of another kind',
+    message:
+      'WeChat does not accept this code: it has expired, was used, or is of another kind. Tap or log in again.',
     remedy: 'tap or log in again',
   },
-  refresh_token_not_found: { status: 400, message: 'This refresh token is not known', remedy: 'sign in' },
-  refresh_token_already_used: {
+  refresh_token_not_found: {
     status: 400,
-    message: 'This refresh token was used before; its session is ended',
+    message: 'This refresh token is not known. Sign in again.',
     remedy: 'sign in',
   },
-  no_authorization: { status: 401, message: 'This needs a signed-in user', remedy: 'sign in' },
-  bad_jwt: { status: 403, message: 'This access token is not valid', remedy: 'sign in' },
-  session_not_found: { status: 403, sqlstate: 'WX003', message: 'This session has ended', remedy: 'sign in' },
+  refresh_token_already_used: {
+    status: 400,
+    message: 'This refresh token was used before, so its session is ended. Sign in again.',
+    remedy: 'sign in',
+  },
+  no_authorization: { status: 401, message: 'This needs a signed-in user. Sign in.', remedy: 'sign in' },
+  bad_jwt: { status: 403, message: 'This access token is not valid. Sign in again.', remedy: 'sign in' },
+  session_not_found: {
+    status: 403,
+    sqlstate: 'WX003',
+    message: 'This session has ended. Sign in again.',
+    remedy: 'sign in',
+  },
   user_banned: { status: 403, sqlstate: 'WX004', message: 'This user is banned', remedy: 'sign in' },
   wechat_user_blocked: {
     status: 403,
-    message: 'WeChat has blocked this user as high-risk',
+    message: 'WeChat has blocked this user as high-risk; nobody here can change that',
     remedy: 'nobody here can',
   },
   user_not_found: {
@@ -63,7 +73,7 @@ export const catalogue = {
   },
   wechat_code_used: {
     status: 409,
-    message: 'This code was redeemed by another user, or its phone has left this account since',
+    message: 'This code was redeemed by another user, or its phone has left this account since. Tap again.',
     remedy: 'tap again',
   },
   phone_exists: {
@@ -74,24 +84,28 @@ export const catalogue = {
   },
   wechat_phone_unusable: {
     status: 422,
-    message: 'WeChat answered without a phone number that can be used',
+    message: 'WeChat answered without a phone number that can be used. Tap again.',
     remedy: 'tap again',
   },
   wechat_misconfigured: {
     status: 500,
-    message: 'The WeChat app of this service is not configured properly',
+    message: 'The WeChat app of this service is not configured properly. Tell the operator.',
     remedy: 'an operator',
   },
-  unexpected_failure: { status: 500, message: 'Something went wrong here', remedy: 'report it' },
+  unexpected_failure: {
+    status: 500,
+    message: 'Something went wrong here. Please report it.',
+    remedy: 'report it',
+  },
   wechat_unavailable: {
     status: 503,
-    message: 'WeChat does not answer properly at the moment',
+    message: 'WeChat does not answer properly at the moment. Try again in a moment.',
     remedy: 'retry later',
     retryAfter: 2,
   },
   database_unavailable: {
     status: 503,
-    message: 'The service is busy or restarting',
+    message: 'The service is busy or restarting. Try again in a moment.',
     remedy: 'retry later',
     retryAfter: 2,
   },

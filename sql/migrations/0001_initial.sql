@@ -1260,7 +1260,7 @@ comment on function auth.admin_find_user(text) is
 
 -- schema/auth/admin_bind_phone.sql
 
-create function auth.admin_bind_phone(p_user_id uuid, p_phone text, p_reason text) returns auth.users
+create function auth.admin_bind_phone(user_id uuid, phone text, reason text) returns auth.users
 language plpgsql security definer volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -1269,17 +1269,17 @@ declare
   v_former text;
   v_constraint text;
 begin
-  if p_phone is null or p_phone !~ '^\+[1-9][0-9]{4,14}$' then
+  if admin_bind_phone.phone is null or admin_bind_phone.phone !~ '^\+[1-9][0-9]{4,14}$' then
     raise exception 'Not an E.164 phone number' using errcode = 'WX001', hint = 'Write it with plus and country code: +8613800138000.';
   end if;
-  v_user := auth_private.admin_lock_user(p_user_id, p_reason);
+  v_user := auth_private.admin_lock_user(admin_bind_phone.user_id, admin_bind_phone.reason);
   v_former := v_user.phone;
 
   begin
     update auth.users u
-    set phone = p_phone, phone_confirmed_at = now(), updated_at = now(),
-        phone_raw = case when u.phone = p_phone then u.phone_raw end
-    where u.id = p_user_id
+    set phone = admin_bind_phone.phone, phone_confirmed_at = now(), updated_at = now(),
+        phone_raw = case when u.phone = admin_bind_phone.phone then u.phone_raw end
+    where u.id = admin_bind_phone.user_id
     returning * into v_user;
   exception when unique_violation then
     get stacked diagnostics v_constraint = constraint_name;
@@ -1289,12 +1289,12 @@ begin
   end;
 
   insert into auth.audit_log_entries (action, user_id, actor, details)
-  values ('phone_bound', p_user_id, 'admin:' || session_user, jsonb_strip_nulls(jsonb_build_object(
-    'source', 'admin', 'reason', auth_private.mask_phones_in(p_reason), 'phone', auth_private.mask_phone(p_phone),
-    'former', case when v_former <> p_phone then auth_private.mask_phone(v_former) end)));
-  if v_former is distinct from p_phone then
+  values ('phone_bound', admin_bind_phone.user_id, 'admin:' || session_user, jsonb_strip_nulls(jsonb_build_object(
+    'source', 'admin', 'reason', auth_private.mask_phones_in(admin_bind_phone.reason), 'phone', auth_private.mask_phone(admin_bind_phone.phone),
+    'former', case when v_former <> admin_bind_phone.phone then auth_private.mask_phone(v_former) end)));
+  if v_former is distinct from admin_bind_phone.phone then
     insert into auth_private.events (type, user_id, data)
-    values ('phone.bound', p_user_id, jsonb_build_object('phone', p_phone));
+    values ('phone.bound', admin_bind_phone.user_id, jsonb_build_object('phone', admin_bind_phone.phone));
   end if;
   return v_user;
 end
@@ -1309,7 +1309,7 @@ comment on function auth.admin_bind_phone(uuid, text, text) is
 
 -- schema/auth/admin_unbind_phone.sql
 
-create function auth.admin_unbind_phone(p_user_id uuid, p_reason text) returns auth.users
+create function auth.admin_unbind_phone(user_id uuid, reason text) returns auth.users
 language plpgsql security definer volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -1317,7 +1317,7 @@ declare
   v_user auth.users;
   v_former text;
 begin
-  v_user := auth_private.admin_lock_user(p_user_id, p_reason);
+  v_user := auth_private.admin_lock_user(admin_unbind_phone.user_id, admin_unbind_phone.reason);
   v_former := v_user.phone;
   if v_former is null then
     return v_user;
@@ -1325,14 +1325,14 @@ begin
 
   update auth.users u
   set phone = null, phone_confirmed_at = null, phone_raw = null, updated_at = now()
-  where u.id = p_user_id
+  where u.id = admin_unbind_phone.user_id
   returning * into v_user;
 
   insert into auth.audit_log_entries (action, user_id, actor, details)
-  values ('phone_unbound', p_user_id, 'admin:' || session_user, jsonb_build_object(
-    'source', 'admin', 'reason', auth_private.mask_phones_in(p_reason), 'phone', auth_private.mask_phone(v_former)));
+  values ('phone_unbound', admin_unbind_phone.user_id, 'admin:' || session_user, jsonb_build_object(
+    'source', 'admin', 'reason', auth_private.mask_phones_in(admin_unbind_phone.reason), 'phone', auth_private.mask_phone(v_former)));
   insert into auth_private.events (type, user_id, data)
-  values ('phone.unbound', p_user_id, jsonb_build_object('phone', v_former));
+  values ('phone.unbound', admin_unbind_phone.user_id, jsonb_build_object('phone', v_former));
   return v_user;
 end
 $$;

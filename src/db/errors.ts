@@ -33,7 +33,10 @@ export function isUnavailable(error: unknown): boolean {
 export function fromDatabase(error: unknown): unknown {
   const code = (error as { code?: unknown } | null)?.code
   const known = typeof code === 'string' ? codeOfSqlstate(code) : undefined
-  if (known) return new AppError(known, { message: (error as Error).message, cause: error })
+  if (known) {
+    const { message, hint } = error as { message: string; hint?: string }
+    return new AppError(known, { message: hint ? `${message}. ${hint}` : message, cause: error })
+  }
   if (isUnavailable(error)) return new AppError('database_unavailable', { cause: error })
   return error
 }

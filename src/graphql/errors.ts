@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { GraphQLError } from 'postgraphile/grafast/graphql'
 import type { JSONValue } from 'postgraphile/grafserv'
 import { fromDatabase } from '../db/errors.ts'
-import { AppError } from '../errors.ts'
+import { AppError, catalogue } from '../errors.ts'
 import type { Logger } from '../log.ts'
 
 const extensionsOf = ({ code, wechat, retryAfter }: AppError) => ({
@@ -50,5 +50,5 @@ export const maskError =
     }
     const errorId = randomUUID()
     log.error({ err: cause ?? error, errorId }, 'an unforeseen error')
-    return replace('Something went wrong here', { code: 'unexpected_failure', error_id: errorId })
+    return replace(catalogue.unexpected_failure.message, { code: 'unexpected_failure', error_id: errorId })
   }

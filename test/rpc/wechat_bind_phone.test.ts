@@ -1,5 +1,15 @@
-import { bindEntrances, freshPhone, type Outcome, phoneCode, send, signIn } from '../support/client.ts'
+import {
+  bindEntrances,
+  freshPhone,
+  loginCode,
+  type Outcome,
+  phoneCode,
+  send,
+  signIn,
+  signInEntrances,
+} from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
+import { startProxy } from '../support/proxy.ts'
 import { type Node, startNode, startSimulator, type TestSimulator } from '../support/service.ts'
 
 let db: TestDatabase
@@ -204,6 +214,50 @@ describe.each(Object.entries(bindEntrances))('%s', (entrance, bind) => {
       expect(refused.status).toBe(code === 'bad_jwt' ? status : statusOf(status))
       expect(exchanges()).toBe(before)
     })
+  })
+
+  test.each<[string, string, string, number]>([
+    ['whose session has ended', 'delete from auth.sessions where user_id = $1', 'session_not_found', 403],
+    ['who is banned', `update auth.users set banned_until = 'infinity' where id = $1`, 'user_banned', 403],
+    ['who is deleted', 'update auth.users set deleted_at = now() where id = $1', 'session_not_found', 403],
+  ])('refuses a user %s, before WeChat is asked', async (_case, change, code, status) => {
+    const user = await signIn(node, simulator)
+    await db.owner.query(change, [user.userId])
+    const before = exchanges()
+    const refused = await bind(node, await phoneCode(simulator, freshPhone()), user.accessToken)
+    expect(refused).toMatchObject({ code, status: statusOf(status) })
+    expect(exchanges()).toBe(before)
+  })
+
+  test('says that the database is away, and when to come back', async () => {
+    const proxy = await startProxy(db.webUrl)
+    const shaky = await startNode({ db: { ...db, webUrl: proxy.url }, wechatUrl: simulator.url })
+    try {
+      const user = await signIn(shaky, simulator)
+      proxy.cut()
+      const refused = await bind(shaky, await phoneCode(simulator, freshPhone()), user.accessToken)
+      expect(refused).toMatchObject({ code: 'database_unavailable', status: statusOf(503) })
+      expect(Number(refused.retryAfter)).toBeGreaterThan(0)
+      const signing = signInEntrances[entrance]!(shaky, await loginCode(simulator, user.openid))
+      expect(await signing).toMatchObject({ code: 'database_unavailable', status: statusOf(503) })
+    } finally {
+      await shaky.close()
+      await proxy.close()
+    }
+  })
+
+  test('masks what nobody foresaw, with an id for the report', async () => {
+    const user = await signIn(node, simulator)
+    const code = await phoneCode(simulator, freshPhone())
+    await db.owner.query('alter function auth_private.hold_session(uuid, boolean) rename to gone')
+    try {
+      const refused = await bind(node, code, user.accessToken)
+      expect(refused).toMatchObject({ code: 'unexpected_failure', status: statusOf(500) })
+      expect(refused.message).not.toMatch(/hold_session|function/)
+    } finally {
+      await db.owner.query('alter function auth_private.gone(uuid, boolean) rename to hold_session')
+    }
+    expect(await bind(node, code, user.accessToken)).toMatchObject({ code: undefined })
   })
 
   test.each([

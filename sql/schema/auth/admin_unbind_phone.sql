@@ -1,4 +1,4 @@
-create function auth.admin_unbind_phone(p_user_id uuid, p_reason text) returns auth.users
+create function auth.admin_unbind_phone(user_id uuid, reason text) returns auth.users
 language plpgsql security definer volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -6,7 +6,7 @@ declare
   v_user auth.users;
   v_former text;
 begin
-  v_user := auth_private.admin_lock_user(p_user_id, p_reason);
+  v_user := auth_private.admin_lock_user(admin_unbind_phone.user_id, admin_unbind_phone.reason);
   v_former := v_user.phone;
   if v_former is null then
     return v_user;
@@ -14,14 +14,14 @@ begin
 
   update auth.users u
   set phone = null, phone_confirmed_at = null, phone_raw = null, updated_at = now()
-  where u.id = p_user_id
+  where u.id = admin_unbind_phone.user_id
   returning * into v_user;
 
   insert into auth.audit_log_entries (action, user_id, actor, details)
-  values ('phone_unbound', p_user_id, 'admin:' || session_user, jsonb_build_object(
-    'source', 'admin', 'reason', auth_private.mask_phones_in(p_reason), 'phone', auth_private.mask_phone(v_former)));
+  values ('phone_unbound', admin_unbind_phone.user_id, 'admin:' || session_user, jsonb_build_object(
+    'source', 'admin', 'reason', auth_private.mask_phones_in(admin_unbind_phone.reason), 'phone', auth_private.mask_phone(v_former)));
   insert into auth_private.events (type, user_id, data)
-  values ('phone.unbound', p_user_id, jsonb_build_object('phone', v_former));
+  values ('phone.unbound', admin_unbind_phone.user_id, jsonb_build_object('phone', v_former));
   return v_user;
 end
 $$;
