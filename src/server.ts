@@ -1,6 +1,5 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 
 /** Requests in flight at a shutdown have this long. */
 const GRACE_MS = 10_000
@@ -44,10 +43,10 @@ export async function listen(host: string, port: number): Promise<HttpServer> {
 
 async function close(server: Server) {
   const closed = new Promise<void>(resolve => server.close(() => resolve()))
-  server.closeIdleConnections()
-  const force = new AbortController()
-  await Promise.race([closed, sleep(GRACE_MS, undefined, { signal: force.signal }).catch(() => {})])
-  force.abort()
-  server.closeAllConnections()
+  // A kept-alive connection becomes idle when its last request ends, and would then stay for seconds.
+  const sweep = setInterval(() => server.closeIdleConnections(), 50)
+  const force = setTimeout(() => server.closeAllConnections(), GRACE_MS)
   await closed
+  clearInterval(sweep)
+  clearTimeout(force)
 }

@@ -78,6 +78,8 @@ async function bringUp({ env, config: given, log, ...options }: StartOptions, en
     ends.push(() => worker.stop())
   }
   http.serve(app.express)
+  // Ended first: requests in flight finish before what they work with is taken away.
+  ends.push(() => http.close())
   log.info({ url: http.url, worker: hasWorker }, 'the service answers')
   // The banner holds keys and is for people; production has logs.
   if (!config.production) options.onReady?.(banner(services, http.url, { simulated, worker: hasWorker }))

@@ -21,7 +21,7 @@ export async function findBinaries(
   if (inPackage.ok) return inPackage.programs
   let copied = await tryToRun(copy, dataDir, user)
   if (!copied.ok) {
-    await copyPackage(native, copy)
+    await copyPackage(native, copy, async () => (await tryToRun(copy, dataDir, user)).ok)
     copied = await tryToRun(copy, dataDir, user)
   }
   if (copied.ok) return copied.programs
@@ -59,16 +59,19 @@ async function tryToRun(native: string, cwd: string, user: OsUser | undefined) {
 }
 
 /** The programs find libraries and `share` relative to themselves, so the folder can be moved as a whole. */
-async function copyPackage(native: string, target: string): Promise<void> {
+async function copyPackage(native: string, target: string, runs: () => Promise<boolean>): Promise<void> {
   const temporary = temporaryName(target)
   await cp(native, temporary, { recursive: true, verbatimSymlinks: true })
   await makeLinks(temporary)
   await openToAll(temporary)
-  await rm(target, { recursive: true, force: true })
   await rename(temporary, target).catch(async error => {
-    await rm(temporary, { recursive: true, force: true })
-    // Another start was faster: its copy is as good.
     if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
+    // Another start was faster, and its copy, which may be in use by now, is as good; or what is there does not run.
+    if (await runs()) return rm(temporary, { recursive: true, force: true })
+    const aside = temporaryName(target)
+    await rename(target, aside)
+    await rename(temporary, target)
+    await rm(aside, { recursive: true, force: true })
   })
 }
 

@@ -1,0 +1,135 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { SIMULATOR_APP_ID, SIMULATOR_APP_SECRET } from '../src/simulator/index.ts'
+import { bindEntrances, freshPhone, phoneCode, send, signIn } from './support/client.ts'
+import { createDatabase, type TestDatabase } from './support/database.ts'
+import { JWT_SECRET, type Node, startSimulator, type TestSimulator } from './support/service.ts'
+
+// The production entry points as processes of their own: several nodes, one database.
+
+let db: TestDatabase
+let simulator: TestSimulator
+const children: ChildProcess[] = []
+
+beforeAll(async () => {
+  db = await createDatabase()
+  simulator = await startSimulator()
+})
+afterAll(async () => {
+  for (const child of children)
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
+  await simulator.close()
+  await db.drop()
+})
+
+function launch(command: string, more: Record<string, string>) {
+  const child = spawn(process.execPath, ['src/main.ts', command], {
+    env: { PATH: process.env.PATH!, LOG_LEVEL: 'info', ...more },
+  })
+  children.push(child)
+  let output = ''
+  for (const stream of [child.stdout!, child.stderr!]) stream.on('data', chunk => (output += chunk))
+  return { child, output: () => output }
+}
+
+const production = () => ({
+  NODE_ENV: 'production',
+  PORT: '0',
+  DATABASE_URL: db.webUrl,
+  JWT_SECRET,
+  SITE_URL: 'https://auth.example.com',
+  WECHAT_APP_ID: SIMULATOR_APP_ID,
+  WECHAT_APP_SECRET: SIMULATOR_APP_SECRET,
+  WECHAT_API_URL: simulator.url,
+})
+
+async function serve() {
+  const { child, output } = launch('serve', production())
+  while (!output().includes('the service answers')) {
+    if (child.exitCode !== null) throw new Error(output())
+    await sleep(20)
+  }
+  const url = /"url":"([^"]+)"/.exec(output())![1]!
+  return { child, output, node: { url } as Node }
+}
+
+const end = async (child: ChildProcess, signal: NodeJS.Signals) => {
+  const exited = once(child, 'exit')
+  child.kill(signal)
+  return (await exited)[0] as number | null
+}
+
+test('three processes: one code sent 20 times at once is one call to WeChat and 20 equal answers; so is one later', async () => {
+  const nodes = await Promise.all([serve(), serve(), serve()])
+  const user = await signIn(nodes[0]!.node, simulator)
+  const code = await phoneCode(simulator, freshPhone())
+  const before = simulator.callCounts.getuserphonenumber
+  simulator.failNext('getuserphonenumber', { hang: 300 })
+  const entrances = Object.values(bindEntrances)
+  const outcomes = await Promise.all(
+    Array.from({ length: 20 }, (_, index) =>
+      entrances[index % 3]!(nodes[index % 3]!.node, code, user.accessToken),
+    ),
+  )
+  expect(
+    new Set(outcomes.map(({ code: error, phone, userId }) => JSON.stringify([error, phone, userId]))).size,
+  ).toBe(1)
+  expect(outcomes[0]).toMatchObject({ code: undefined, userId: user.userId })
+  expect(await end(nodes[0]!.child, 'SIGKILL')).toBeNull()
+  expect(await entrances[0]!(nodes[1]!.node, code, user.accessToken)).toEqual(outcomes[0])
+  expect(simulator.callCounts.getuserphonenumber - before).toBe(1)
+  expect(simulator.callCounts.stable_token).toBe(1)
+  for (const { child } of nodes.slice(1)) expect(await end(child, 'SIGTERM')).toBe(0)
+}, 60_000)
+
+test('SIGTERM lets a bind in flight finish, and production says nothing but JSON', async () => {
+  const { child, output, node } = await serve()
+  const user = await signIn(node, simulator)
+  const phone = freshPhone()
+  const code = await phoneCode(simulator, phone)
+  const before = simulator.callCounts.getuserphonenumber
+  simulator.failNext('getuserphonenumber', { hang: 1_000 })
+  const binding = bindEntrances.GraphQL!(node, code, user.accessToken)
+  while (simulator.callCounts.getuserphonenumber === before) await sleep(10)
+  const exit = end(child, 'SIGTERM')
+  expect(await binding).toMatchObject({ code: undefined, phone: `+86${phone}` })
+  expect(await exit).toBe(0)
+  for (const line of output().trim().split('\n')) expect(() => JSON.parse(line)).not.toThrow()
+  expect((await db.row('select phone from auth.users where id = $1', [user.userId])).phone).toBe(
+    `+86${phone}`,
+  )
+}, 60_000)
+
+test('production has no simulator and no IDE', async () => {
+  const { child, node } = await serve()
+  for (const path of ['/simulator/login-codes', '/graphiql', '/']) {
+    const { status, body } = await send(`${node.url}${path}`)
+    expect([path, status, body.error_code]).toEqual([path, 404, 'validation_failed'])
+  }
+  expect(await end(child, 'SIGTERM')).toBe(0)
+}, 60_000)
+
+test('the worker is a process of its own: events are delivered, and SIGTERM ends it', async () => {
+  const { child: web, node } = await serve()
+  const worker = launch('worker', { DATABASE_OWNER_URL: db.ownerUrl })
+  const user = await signIn(node, simulator)
+  while (!worker.output().includes(user.userId)) await sleep(50)
+  expect(await end(worker.child, 'SIGTERM')).toBe(0)
+  expect(await end(web, 'SIGTERM')).toBe(0)
+  expect(await db.rows('select from graphile_worker.jobs where locked_at is not null')).toEqual([])
+}, 60_000)
+
+test('migrate as a job: brings an empty database up, and ends', async () => {
+  const empty = await createDatabase({ migrated: false })
+  try {
+    for (const _ of [1, 2]) {
+      const { child, output } = launch('migrate', { DATABASE_OWNER_URL: empty.ownerUrl })
+      const [status] = await once(child, 'exit')
+      expect([status, output().includes('Error')]).toEqual([0, false])
+    }
+    expect(await empty.rows('select version from auth_private.migrations')).toEqual([{ version: 1 }])
+  } finally {
+    await empty.drop()
+  }
+}, 60_000)
