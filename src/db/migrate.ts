@@ -117,7 +117,9 @@ async function pending(client: pg.Client, known: Migration[]): Promise<Migration
         `The database has migration ${version}, which this code does not know: it is newer.`,
       )
     if (file.sha256 !== sha256)
-      throw new MigrationError(`sql/migrations/${file.name} was edited after it was applied.`)
+      throw new MigrationError(
+        `sql/migrations/${file.name} was edited after it was applied: restore it, and put the change into a new one.`,
+      )
   }
   return known.filter(({ version }) => !applied.has(version))
 }
