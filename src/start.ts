@@ -1,14 +1,19 @@
 import { randomBytes } from 'node:crypto'
 import { createApp } from './app.ts'
 import { banner } from './banner.ts'
-import { type Config, type Env, parseConfig } from './config.ts'
+import { type Config, ConfigError, type Env, parseConfig } from './config.ts'
 import { readEnvFile, startEmbedded, writeEnvFile } from './db/embedded.ts'
 import { migrate } from './db/migrate.ts'
+import { loginIsTooPowerful } from './db/statements.ts'
 import type { Logger } from './log.ts'
 import { listen } from './server.ts'
 import { createServices } from './services.ts'
 import { createSimulator } from './simulator/index.ts'
 import { startWorker } from './tasks/worker.ts'
+
+const TOO_POWERFUL =
+  'DATABASE_URL logs in as a superuser, with BYPASSRLS, or as a role that inherits service_role: row-level security ' +
+  'would not hold. Log in as authenticator (noinherit), or as a member of it'
 
 export interface StartOptions {
   env: Env
@@ -59,6 +64,7 @@ async function bringUp({ env, config: given, log, ...options }: StartOptions, en
   if (ownerUrl && options.migrate) await migrate({ ownerUrl, log })
   const services = await createServices({ config, ownUrl: http.url, log })
   ends.push(() => services.close())
+  if (config.production && (await loginIsTooPowerful(services.db))) throw new ConfigError([TOO_POWERFUL])
   if (config.embedded) {
     const { anon, serviceRole } = services.apiKeys
     await writeEnvFile(config.dataDir, {

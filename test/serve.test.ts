@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { statements } from '../src/db/statements.ts'
 import { SIMULATOR_APP_ID, SIMULATOR_APP_SECRET } from '../src/simulator/index.ts'
 import { bindEntrances, freshPhone, phoneCode, send, signIn } from './support/client.ts'
 import { createDatabase, type TestDatabase } from './support/database.ts'
@@ -99,6 +101,27 @@ test('SIGTERM lets a bind in flight finish, and production says nothing but JSON
   expect((await db.row('select phone from auth.users where id = $1', [user.userId])).phone).toBe(
     `+86${phone}`,
   )
+}, 60_000)
+
+test('production refuses a login for which row-level security would not hold', async () => {
+  const login = `powerful_${randomUUID().replaceAll('-', '')}`
+  await db.owner.query(`create role ${login} login password 'secret' in role service_role`)
+  try {
+    const url = new URL(db.webUrl)
+    url.username = login
+    url.password = 'secret'
+    const { child, output } = launch('serve', { ...production(), DATABASE_URL: url.href })
+    const [status] = await once(child, 'exit')
+    expect(status).toBe(78)
+    expect(output()).toContain(
+      '- DATABASE_URL logs in as a superuser, with BYPASSRLS, or as a role that inherits',
+    )
+  } finally {
+    await db.owner.query(`drop role ${login}`)
+  }
+  // PostgreSQL's own superuser, who cannot log in here, is one that the same question finds.
+  const question = statements.loginIsTooPowerful.text.replace('session_user', `'postgres'`)
+  expect(await db.row(question)).toEqual({ answer: true })
 }, 60_000)
 
 test('production has no simulator and no IDE', async () => {

@@ -82,6 +82,13 @@ export const statements = {
     name: 'schema_version',
     text: 'select coalesce(max(version), 0) as version from auth_private.migrations',
   },
+  loginIsTooPowerful: {
+    name: 'login_is_too_powerful',
+    text: `select r.rolsuper or r.rolbypassrls or exists (
+             select from pg_catalog.pg_roles s where s.rolname = 'service_role' and pg_has_role(r.oid, s.oid, 'usage')
+           ) as answer
+           from pg_catalog.pg_roles r where r.rolname = session_user`,
+  },
   setCaller: {
     name: 'set_caller',
     text: `select set_config('request.jwt.claims', $1, true), set_config('role', $2, true)`,
@@ -184,3 +191,7 @@ export const putAccessToken = async (
 
 export const schemaVersion = async (db: Database) =>
   (await db.one<{ version: number }>(statements.schemaVersion, [])).version
+
+/** Whether the web service's login is above the policies: a superuser, BYPASSRLS, or one that inherits service_role. */
+export const loginIsTooPowerful = async (db: Database) =>
+  (await db.one<{ answer: boolean }>(statements.loginIsTooPowerful, [])).answer
