@@ -15,16 +15,22 @@
 \ir schema/auth_private/wechat_access_tokens.sql
 
 \ir schema/auth_private/mask_phone.sql
+\ir schema/auth_private/mask_phones_in.sql
 \ir schema/auth_private/user_json.sql
 
 \ir schema/auth_private/session_user_id.sql
+\ir schema/auth_keeper.sql
+\ir schema/auth_binder.sql
 \ir schema/auth_private/enter_session.sql
+\ir schema/auth_private/hold_session.sql
 \ir schema/auth_private/get_user.sql
 \ir schema/auth_private/request_claims.sql
 \ir schema/auth_private/refresh_session.sql
 \ir schema/auth_private/sign_out.sql
 
+\ir schema/auth_private/signing_identity.sql
 \ir schema/auth_private/signing_user_id.sql
+\ir schema/auth_signer.sql
 \ir schema/auth_private/wechat_sign_in.sql
 
 \ir schema/auth_private/wechat_code_outcome.sql

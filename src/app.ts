@@ -7,6 +7,7 @@ import { makePgService } from 'postgraphile/adaptors/pg'
 import { grafserv } from 'postgraphile/grafserv/express/v4'
 import { PostGraphileAmberPreset } from 'postgraphile/presets/amber'
 import { AppError } from './errors.ts'
+import { LimitsPlugin } from './graphql/limits.ts'
 import { wechatPreset } from './graphql/preset.ts'
 import { healthRouter } from './health.ts'
 import type { Logger } from './log.ts'
@@ -35,6 +36,15 @@ export async function createApp(
 
   const instance = postgraphile({
     extends: [PostGraphileAmberPreset, wechatPreset(services)],
+    plugins: [LimitsPlugin],
+    grafserv: {
+      graphqlPath: '/graphql',
+      graphqlOverGET: false,
+      graphiqlOnGraphQLGET: false,
+      graphiqlPath: '/graphiql',
+      graphiql: config.graphiql,
+      websockets: false,
+    },
     pgServices: [makePgService({ pool: db.pool, schemas: ['public'] })],
   })
   await instance.getSchema()

@@ -21,6 +21,7 @@ const milliseconds = z.coerce
   .number('is not a number of milliseconds')
   .int('is not a whole number')
   .min(1, 'is not positive')
+  .max(600_000, 'is more than ten minutes')
 const postgresUrl = z.string().regex(/^postgres(ql)?:\/\//, 'is not a postgres:// URL')
 const httpUrl = z
   .url({ protocol: /^https?$/, error: 'is not an http(s) URL' })
@@ -83,7 +84,7 @@ const Environment = z.object({
     .int('is not a whole number')
     .min(1, 'is not positive')
     .default(10),
-  DATABASE_TIMEOUT_MS: milliseconds.default(10_000),
+  DATABASE_TIMEOUT_MS: milliseconds.default(3_000),
   DATA_DIR: z.string().min(1, 'is empty').default('.data'),
   WECHAT_APP_ID: appid.optional(),
   WECHAT_APP_SECRET: z.string().min(1, 'is empty').optional(),

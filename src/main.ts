@@ -1,4 +1,5 @@
 import './graphile_env.ts'
+import { constants } from 'node:os'
 import { Command, Option } from 'commander'
 import { ConfigError, EXIT_CONFIG, parseConfig } from './config.ts'
 import { EmbeddedError, readEnvFile } from './db/embedded.ts'
@@ -10,9 +11,6 @@ import { createSimulator, simulatorApp } from './simulator/index.ts'
 import { start } from './start.ts'
 import { startWorker } from './tasks/worker.ts'
 import { version } from './version.ts'
-
-/** What a command leaves running; undefined: it is done. */
-type Ends = { stop(): Promise<void> } | undefined
 
 const program = new Command('postgraphile-wechat')
   .description('WeChat mini program sign-in and phone binding on your own PostgreSQL')
@@ -42,7 +40,7 @@ program
 program
   .command('migrate')
   .description('brings the database to the schema of this version, and ends (needs DATABASE_OWNER_URL)')
-  .action(() => runUntilSignal(log => migrate({ ownerUrl: requireOwner(), log }).then(() => undefined)))
+  .action(() => runOnce(log => migrate({ ownerUrl: requireOwner(), log })))
 program
   .command('simulator')
   .description('the WeChat simulator alone, on HOST and PORT: for tests of any backend')
@@ -53,10 +51,9 @@ program
   .description('runs a statement as the owner and prints its rows: for looking around where there is no psql')
   .argument('<statement>')
   .action((statement: string) =>
-    runUntilSignal(async () => {
+    runOnce(async () => {
       const ownerUrl = process.env.DATABASE_OWNER_URL ?? (await embeddedOwner())
       process.stdout.write(`${await runSql(ownerUrl, statement)}\n`)
-      return undefined
     }),
   )
 
@@ -66,7 +63,7 @@ async function web(
   log: Logger,
   signal: AbortSignal,
   options: { worker: boolean; migrate: boolean },
-): Promise<Ends> {
+): Promise<{ stop(): Promise<void> }> {
   return start({
     env: process.env,
     config: parseConfig(process.env),
@@ -82,7 +79,7 @@ async function web(
   })
 }
 
-async function standaloneSimulator(): Promise<Ends> {
+async function standaloneSimulator(): Promise<{ stop(): Promise<void> }> {
   const { host, port, wechat } = parseConfig(withoutDatabase())
   const http = await listen(host, port)
   http.serve(simulatorApp(createSimulator({ apps: wechat.apps })))
@@ -116,30 +113,41 @@ function requireOwner(): string {
 }
 
 /**
- * Runs a command until it is done, or until SIGINT, SIGTERM or the launcher's death ends what it started. Faults that
- * the person at the terminal can mend are one message, not a stack trace.
+ * Runs what a command starts until SIGINT, SIGTERM or the launcher's death ends it; asked twice, it ends at once.
  */
-async function runUntilSignal(command: (log: Logger, signal: AbortSignal) => Promise<Ends>) {
+async function runUntilSignal(
+  command: (log: Logger, signal: AbortSignal) => Promise<{ stop(): Promise<void> }>,
+) {
   const aborter = new AbortController()
   const signalled = new Promise<void>(resolve => {
-    const end = () => {
+    const end = (code: number) => {
+      if (aborter.signal.aborted) process.exit(code)
       aborter.abort()
       resolve()
     }
-    for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, end)
-    if (process.channel) process.once('disconnect', end)
+    for (const name of ['SIGINT', 'SIGTERM'] as const)
+      process.on(name, () => end(128 + constants.signals[name]))
+    if (process.channel) process.once('disconnect', () => end(1))
   })
+  await runOnce(async log => {
+    const running = await command(log, aborter.signal).catch((error: unknown) => {
+      if (error === aborter.signal.reason) return undefined
+      throw error
+    })
+    process.channel?.unref()
+    if (running) await signalled
+    await running?.stop()
+  })
+}
+
+/** Runs a command until it is done. Faults that the person at the terminal can mend are one message, not a stack trace. */
+async function runOnce(command: (log: Logger) => Promise<void>) {
   try {
     const log = createLog(parseConfig({ LOG_LEVEL: process.env.LOG_LEVEL }).logLevel)
     captureConsole(log)
-    const running = await command(log, aborter.signal)
-    process.channel?.unref()
-    if (running) {
-      await signalled
-      await running.stop()
-    }
+    await command(log)
   } catch (error) {
-    if (!aborter.signal.aborted) fail(error)
+    fail(error)
   }
   process.exit()
 }

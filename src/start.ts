@@ -41,8 +41,12 @@ export interface Running {
 export async function start(options: StartOptions): Promise<Running> {
   const { log } = options
   const ends: (() => Promise<void>)[] = []
+  // What fails to end must not keep the rest from ending, PostgreSQL least of all.
   const stop = async () => {
-    for (const end of ends.splice(0).reverse()) await end()
+    const errors: unknown[] = []
+    for (let end = ends.pop(); end; end = ends.pop())
+      await end().catch((error: unknown) => errors.push(error))
+    if (errors.length > 0) throw new AggregateError(errors, 'Not everything could be ended in order')
   }
   try {
     const url = await bringUp(options, ends)
@@ -57,6 +61,7 @@ async function bringUp({ env, config: given, log, ...options }: StartOptions, en
   // The directory before the port: a second start on the same directory is told so, whatever its port.
   const generated = given.embedded ? await withEmbedded(given, log, options, ends) : {}
   const http = await listen(given.host, given.port)
+  // Here for a start that fails before it serves.
   ends.push(() => http.close())
   const config = given.embedded ? parseConfig(env, { ...generated, SITE_URL: http.url }) : given
 
@@ -75,6 +80,11 @@ async function bringUp({ env, config: given, log, ...options }: StartOptions, en
   }
 
   const simulated = config.wechat.apiUrl === undefined
+  if (simulated && !config.embedded) {
+    log.warn(
+      'WeChat is simulated: anybody can sign in as anybody. With NODE_ENV=production that cannot happen',
+    )
+  }
   const simulator = config.production ? undefined : createSimulator({ apps: config.wechat.apps })
   const app = await createApp(services, { simulator })
   ends.push(() => app.release())

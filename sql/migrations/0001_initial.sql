@@ -228,8 +228,7 @@ create policy users_authenticated_select_own on auth.users for select to authent
 grant select on auth.users to service_role;
 create policy users_service_role_select on auth.users for select to service_role using (true);
 
--- The policies of auth_signer, auth_keeper and auth_binder stand where the functions are that they compare with:
--- auth_private/signing_user_id.sql and auth_private/session_user_id.sql.
+-- What auth_signer, auth_keeper and auth_binder may reach stands in ../auth_signer.sql and its neighbours.
 grant select on auth.users to auth_steward;
 grant update (phone, phone_confirmed_at, phone_raw, updated_at) on auth.users to auth_steward;
 create policy users_steward_all on auth.users to auth_steward using (true) with check (true);
@@ -461,6 +460,8 @@ grant execute on function auth_private.mask_phone(text) to auth_signer, auth_kee
 comment on function auth_private.mask_phone(text) is
   'An E.164 phone fit for logs and audit: +86138****8000. At least four digits are hidden.';
 
+-- schema/auth_private/mask_phones_in.sql
+
 create function auth_private.mask_phones_in(p_text text) returns text
 language sql immutable
 return regexp_replace(
@@ -516,6 +517,32 @@ grant execute on function auth_private.session_user_id() to auth_keeper, auth_bi
 comment on function auth_private.session_user_id() is
   'Whose session the verified one is, by the sessions'' table: what the policies of auth_keeper and auth_binder compare with. Never an argument.';
 
+-- schema/auth_keeper.sql
+
+-- The duty auth_keeper: what its functions may reach, whatever is written in them.
+
+-- auth_keeper: the session, the other sessions of the same user (auth.uid() is read off the session's row by then),
+-- and the user to look at.
+grant select, delete on auth.sessions to auth_keeper;
+grant update (refresh_counter, refreshed_at) on auth.sessions to auth_keeper;
+create policy sessions_keeper_all on auth.sessions to auth_keeper
+  using (id = (auth.jwt() ->> 'session_id')::uuid or user_id = (select auth.uid()));
+
+grant select on auth.users to auth_keeper;
+create policy users_keeper_select on auth.users for select to auth_keeper
+  using (id = (select auth_private.session_user_id()));
+
+grant select on auth.identities to auth_keeper;
+create policy identities_keeper_select on auth.identities for select to auth_keeper
+  using (user_id = (select auth_private.session_user_id()));
+
+create policy audit_log_entries_keeper_insert on auth.audit_log_entries for insert to auth_keeper
+  with check (user_id = (select auth.uid()) and actor = 'user');
+
+-- schema/auth_binder.sql
+
+-- The duty auth_binder: what its functions may reach, whatever is written in them.
+
 -- auth_binder: the session's own row, the accounts merged into it (to recognise their codes), and of that only the phone.
 grant select (id, user_id) on auth.sessions to auth_binder;
 -- It may lock the session, for which PostgreSQL wants a right to update, and never update it.
@@ -549,24 +576,6 @@ create policy audit_log_entries_binder_insert on auth.audit_log_entries for inse
 create policy events_binder_insert on auth_private.events for insert to auth_binder
   with check (user_id = (select auth_private.session_user_id()));
 
--- auth_keeper: the session, the other sessions of the same user (auth.uid() is read off the session's row by then),
--- and the user to look at.
-grant select, delete on auth.sessions to auth_keeper;
-grant update (refresh_counter, refreshed_at) on auth.sessions to auth_keeper;
-create policy sessions_keeper_all on auth.sessions to auth_keeper
-  using (id = (auth.jwt() ->> 'session_id')::uuid or user_id = (select auth.uid()));
-
-grant select on auth.users to auth_keeper;
-create policy users_keeper_select on auth.users for select to auth_keeper
-  using (id = (select auth_private.session_user_id()));
-
-grant select on auth.identities to auth_keeper;
-create policy identities_keeper_select on auth.identities for select to auth_keeper
-  using (user_id = (select auth_private.session_user_id()));
-
-create policy audit_log_entries_keeper_insert on auth.audit_log_entries for insert to auth_keeper
-  with check (user_id = (select auth.uid()) and actor = 'user');
-
 -- schema/auth_private/enter_session.sql
 
 create function auth_private.enter_session(p_session_id uuid) returns auth.users
@@ -592,6 +601,14 @@ begin
 end
 $$;
 
+revoke all on function auth_private.enter_session(uuid) from public;
+grant execute on function auth_private.enter_session(uuid) to auth_keeper, auth_binder;
+
+comment on function auth_private.enter_session(uuid) is
+  'Makes this session, whose token the server has verified, the caller for the rest of the transaction, and answers its user. Raises session_not_found (WX003) and user_banned (WX004).';
+
+-- schema/auth_private/hold_session.sql
+
 -- Why two: a reader needs to know who calls now; a writer needs that nobody ends the session, bans or deletes the user
 -- before it has written. The user is locked before the session, here and everywhere.
 create function auth_private.hold_session(p_session_id uuid, p_to_write boolean) returns auth.users
@@ -609,12 +626,6 @@ begin
   return auth_private.enter_session(p_session_id);
 end
 $$;
-
-revoke all on function auth_private.enter_session(uuid) from public;
-grant execute on function auth_private.enter_session(uuid) to auth_keeper, auth_binder;
-
-comment on function auth_private.enter_session(uuid) is
-  'Makes this session, whose token the server has verified, the caller for the rest of the transaction, and answers its user. Raises session_not_found (WX003) and user_banned (WX004).';
 
 revoke all on function auth_private.hold_session(uuid, boolean) from public;
 grant execute on function auth_private.hold_session(uuid, boolean) to auth_binder;
@@ -741,7 +752,7 @@ alter function auth_private.sign_out(uuid, text) owner to auth_keeper;
 comment on function auth_private.sign_out(uuid, text) is
   'Ends sessions of the session''s user: p_scope global (all), local (this one) or others (all but this one). Raises session_not_found (WX003), user_banned (WX004).';
 
--- schema/auth_private/signing_user_id.sql
+-- schema/auth_private/signing_identity.sql
 
 create function auth_private.signing_identity() returns jsonb
 language sql stable
@@ -752,6 +763,8 @@ grant execute on function auth_private.signing_identity() to auth_signer;
 
 comment on function auth_private.signing_identity() is
   'Who is signing in, by WeChat''s word: {appid, openid, unionid}. What the policies of auth_signer compare with.';
+
+-- schema/auth_private/signing_user_id.sql
 
 create function auth_private.signing_user_id() returns uuid
 language sql stable
@@ -767,6 +780,10 @@ grant execute on function auth_private.signing_user_id() to auth_signer;
 
 comment on function auth_private.signing_user_id() is
   'To whom the openid that signs in belongs; null: to nobody yet.';
+
+-- schema/auth_signer.sql
+
+-- The duty auth_signer: what its functions may reach, whatever is written in them.
 
 -- auth_signer: the identity that signs in, the user to whom it belongs, or, by the same unionid, will belong.
 grant select, insert (user_id, provider, appid, provider_id, unionid),
@@ -814,7 +831,7 @@ create policy events_signer_insert on auth_private.events for insert to auth_sig
 
 -- schema/auth_private/wechat_sign_in.sql
 
--- Hop 3, the last, of a sign-in. Before: src/rpc/wechat_sign_in.ts, with WeChat's answer to jscode2session.
+-- The one statement of a sign-in. Before: src/rpc/wechat_sign_in.ts, with WeChat's answer to jscode2session.
 create function auth_private.wechat_sign_in(
   p_appid text, p_openid text, p_unionid text,
   out session_id uuid, out refresh_counter bigint, out signed_in_at timestamptz, out user_json jsonb
@@ -927,7 +944,7 @@ comment on function auth_private.wechat_code_outcome(auth_private.wechat_codes, 
 
 -- schema/auth_private/wechat_claim_code.sql
 
--- Hop 2 of a bind. Before: src/rpc/wechat_bind_phone.ts. After: WeChat is asked, then wechat_bind_phone.sql.
+-- The first statement of a bind. Before: src/rpc/wechat_bind_phone.ts. After: WeChat is asked, then wechat_bind_phone.sql.
 create function auth_private.wechat_claim_code(
   p_session_id uuid, p_code_hashes bytea[], p_appid text, p_claim_id uuid, p_lease_ms integer,
   out state text, out outcome text, out wechat_errcode integer, out wechat_rid text, out openid text, out user_json jsonb
@@ -1008,7 +1025,7 @@ comment on function auth_private.wechat_release_code(uuid, bytea[], uuid) is
 
 -- schema/auth_private/wechat_bind_phone.sql
 
--- Hop 4, the last, of a bind. Before: src/rpc/wechat_bind_phone.ts, with WeChat's answer. Everything that a bind writes
+-- The second and last statement of a bind. Before: src/rpc/wechat_bind_phone.ts, with WeChat's answer. Everything that a bind writes
 -- is written here, in one transaction. Runs as auth_binder: whatever is wrong below, row-level security lets it
 -- change the row of the session's own user and no other.
 create function auth_private.wechat_bind_phone(

@@ -23,17 +23,24 @@ export interface DatabaseOptions {
   url: string
   /** The most connections at once. */
   poolSize: number
-  /** Milliseconds to wait for a connection, and for one statement. */
+  /** Milliseconds to wait for a connection, and for one statement of ours. */
   timeoutMs: number
   log: Logger
 }
+
+/** Statements of the application's own, which PostGraphile makes, may take longer than ours. */
+const APPLICATION_TIMEOUT_MS = 60_000
+
+/** The driver takes the limit for a single statement, too; its types do not say so. */
+type QueryConfig = pg.QueryConfig & { query_timeout: number }
 
 export function openDatabase({ url, poolSize, timeoutMs, log }: DatabaseOptions): Database {
   const pool = new pg.Pool({
     connectionString: url,
     max: poolSize,
     connectionTimeoutMillis: timeoutMs,
-    query_timeout: timeoutMs,
+    query_timeout: APPLICATION_TIMEOUT_MS,
+    keepAlive: true,
     application_name: 'postgraphile-wechat',
   })
   // Without a listener a connection that the server closes while it is idle ends the process.
@@ -43,7 +50,12 @@ export function openDatabase({ url, poolSize, timeoutMs, log }: DatabaseOptions)
     pool,
     async one<Row extends object>({ name, text }: Statement, values: unknown[]) {
       try {
-        const { rows } = await pool.query<Row>({ name, text, values })
+        const { rows } = await pool.query<Row>({
+          name,
+          text,
+          values,
+          query_timeout: timeoutMs,
+        } as QueryConfig)
         return rows[0]!
       } catch (error) {
         throw fromDatabase(error)

@@ -15,10 +15,15 @@ const driverMessages = [
   'Query read timeout',
   'Client has encountered a connection error',
   'Cannot use a pool after calling end',
+  'Client was closed',
 ]
 // Class 08: connection exceptions. 57P0x: shutdown, crash, not yet ready. 25006: a read-only standby after a failover.
 // 53xxx: out of connections, memory, disk. 57014: statement timeout. 55P03: lock not available. 40xxx: try again.
 const sqlstates = /^(08...|57P0.|25006|53...|57014|55P03|40001|40P01)$/
+
+/** Whether the driver gave up on a statement, which may still run. */
+export const isReadTimeout = (error: unknown) =>
+  error instanceof Error && error.message === 'Query read timeout'
 
 /** Whether the database could not be reached, or not in time: what is idempotent may be tried again. */
 export function isUnavailable(error: unknown): boolean {

@@ -114,7 +114,7 @@ async function pending(client: pg.Client, known: Migration[]): Promise<Migration
     const file = known.find(migration => migration.version === version)
     if (!file)
       throw new MigrationError(
-        `The database has migration ${version}, which this code does not know: it is newer.`,
+        `The database has migration ${version}, which this code does not know: run a newer version of postgraphile-wechat.`,
       )
     if (file.sha256 !== sha256)
       throw new MigrationError(
@@ -130,7 +130,7 @@ async function inTransaction(client: pg.Client, work: () => Promise<void>) {
     await work()
     await client.query('commit')
   } catch (error) {
-    await client.query('rollback')
+    await client.query('rollback').catch(() => {})
     throw error
   }
 }

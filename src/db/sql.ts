@@ -7,13 +7,12 @@ export class SqlError extends Error {}
 export async function runSql(url: string, statement: string): Promise<string> {
   const client = new pg.Client({ connectionString: url, application_name: 'postgraphile-wechat sql' })
   const asText = { getTypeParser: () => String } as unknown as pg.CustomTypesConfig
+  client.on('error', () => {})
   try {
     await client.connect()
-    const { fields, rows, command, rowCount } = await client.query({
-      text: statement,
-      rowMode: 'array',
-      types: asText,
-    })
+    const result = await client.query({ text: statement, rowMode: 'array', types: asText })
+    // Several statements in one text: the last one's answer, as psql -c shows it.
+    const { fields, rows, command, rowCount } = [result].flat().at(-1)!
     if (fields.length === 0) return `${command} ${rowCount ?? ''}`.trim()
     return table(
       fields.map(({ name }) => name),

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { isSafeError } from 'postgraphile/grafast'
 import { GraphQLError } from 'postgraphile/grafast/graphql'
 import type { JSONValue } from 'postgraphile/grafserv'
 import { fromDatabase } from '../db/errors.ts'
@@ -48,7 +49,10 @@ export const maskError =
         code: 'validation_failed',
       })
     }
+    // What a plan of the application says on purpose, as PostGraphile itself would show it.
+    if (cause instanceof GraphQLError || (cause instanceof Error && isSafeError(cause)))
+      return replace(cause.message, { ...cause.extensions })
     const errorId = randomUUID()
-    log.error({ err: cause ?? error, errorId }, 'an unforeseen error')
+    log.error({ err: cause ?? error, error_id: errorId }, 'an unforeseen error')
     return replace(catalogue.unexpected_failure.message, { code: 'unexpected_failure', error_id: errorId })
   }

@@ -1,3 +1,4 @@
+// Before: src/graphql/requests.ts, which knows the caller. After: the operations of src/rpc.
 import {
   access,
   constant,
@@ -28,7 +29,7 @@ type Session {
   """Seconds that the access token lives."""
   expiresIn: Int!
   """When the access token ends, in seconds since 1970."""
-  expiresAt: Int!
+  expiresAt: Float!
   """The user who signed in."""
   user: User!
 }

@@ -1,4 +1,6 @@
+import type { PoolClient } from 'pg'
 import type { WithPgClient } from 'postgraphile/@dataplan/pg'
+import { isReadTimeout } from '../db/errors.ts'
 import { statements } from '../db/statements.ts'
 import type { Services } from '../services.ts'
 import type { Caller } from '../tokens/jwt.ts'
@@ -9,7 +11,7 @@ import type { RequestContext } from './requests.ts'
  * claims those of the transaction, and fails where the session has ended or the user is banned. So the check costs
  * nothing that PostGraphile's own `set_config` would not.
  */
-export const pgSessionPlugin = (services: Services): GraphileConfig.Plugin => ({
+export const pgSessionPlugin = (services: Services, pgService: string): GraphileConfig.Plugin => ({
   name: 'WechatPgSessionPlugin',
   version: '0.1.0',
   grafast: {
@@ -22,10 +24,10 @@ export const pgSessionPlugin = (services: Services): GraphileConfig.Plugin => ({
         }
         const context = args.contextValue as unknown as RequestContext & Record<string, WithPgClient>
         context.wechat = { ...call, services }
-        for (const { schemas, withPgClientKey } of args.resolvedPreset?.pgServices ?? []) {
-          if (!schemas?.includes('auth')) continue
-          context[withPgClientKey] = asCaller(context[withPgClientKey]!, call.caller)
-        }
+        const ours = args.resolvedPreset?.pgServices?.find(({ name }) => name === pgService)
+        if (!ours)
+          throw new Error(`There is no pgService "${pgService}": name the one that has the schema auth`)
+        context[ours.withPgClientKey] = asCaller(context[ours.withPgClientKey]!, call.caller)
         return result
       },
     },
@@ -42,8 +44,15 @@ function asCaller(withPgClient: WithPgClient, caller: Caller): WithPgClient {
     const { role: _ours, ...others } = settings ?? {}
     return withPgClient(Object.keys(others).length > 0 ? others : null, client =>
       client.withTransaction(async transaction => {
-        await transaction.query({ name, text, values })
-        return callback(transaction)
+        try {
+          await transaction.query({ name, text, values })
+          return await callback(transaction)
+        } catch (error) {
+          // The driver gave up on a statement that still runs, and a rollback would wait behind it: the connection goes,
+          // or the next caller would find himself in this transaction.
+          if (isReadTimeout(error)) void (transaction as unknown as { rawClient: PoolClient }).rawClient.end()
+          throw error
+        }
       }),
     )
   }

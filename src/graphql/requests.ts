@@ -1,5 +1,3 @@
-import { maxAliasesRule } from '@escape.tech/graphql-armor-max-aliases'
-import { depthLimit } from '@graphile/depth-limit'
 import { AppError } from '../errors.ts'
 import { type Call, chooseApp } from '../rpc/rpc.ts'
 import type { Services } from '../services.ts'
@@ -19,27 +17,15 @@ declare global {
   }
 }
 
-/** The introspection query of today's tools, GraphiQL's among them, fits exactly. */
-const depths = {
-  maxDepth: 16,
-  maxIntrospectionDepth: 14,
-  maxDepthByFieldCoordinates: { '__Type.ofType': 9 },
-  revealDetails: true,
-}
-
 /**
  * The border of GraphQL: who calls is known before anything is parsed (what throws later, in the context, would bypass
- * the masking of errors), documents are limited, and a request that is refused gets the catalogue's name and status.
+ * the masking of errors), and a request that is refused gets the catalogue's name and status.
  */
 export const requestPlugin = (services: Services): GraphileConfig.Plugin => ({
   name: 'WechatRequestPlugin',
   version: '0.1.0',
   grafserv: {
     middleware: {
-      setPreset(next, event) {
-        event.validationRules.push(depthLimit(depths), maxAliasesRule({ n: 100 }))
-        return next()
-      },
       async processRequest(next, event) {
         const { requestDigest: request, resolvedPreset } = event
         if (request.path !== (resolvedPreset.grafserv?.graphqlPath ?? '/graphql')) return next()

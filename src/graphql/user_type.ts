@@ -8,51 +8,57 @@ const isUsers = (pg: { schemaName: string; name: string } | undefined) =>
   pg?.schemaName === 'auth' && pg.name === 'users'
 
 /** Of our own schemas GraphQL shows the type `User` and nothing else. */
-const UserTagsPlugin = pgSmartTags(
-  [
-    {
-      kind: 'class',
-      match: pgClass => isOurs(pgClass.getNamespace()?.nspname) && pgClass.relname !== 'users',
-      tags: { behavior: '-*' },
-    },
-    {
-      kind: 'procedure',
-      match: pgProc => isOurs(pgProc.getNamespace()?.nspname),
-      tags: { behavior: '-*' },
-    },
-    {
-      kind: 'class',
-      match: pgClass => isOurs(pgClass.getNamespace()?.nspname) && pgClass.relname === 'users',
-      tags: {
-        name: 'users',
-        behavior:
-          '-query:resource:list -query:resource:connection -query:resource:single -resource:insert -resource:update -resource:delete -node -order -orderBy -filterBy',
+const userTagsPlugin = (serviceName: string) =>
+  pgSmartTags(
+    [
+      {
+        serviceName,
+        kind: 'class',
+        match: pgClass => isOurs(pgClass.getNamespace()?.nspname) && pgClass.relname !== 'users',
+        tags: { behavior: '-*' },
       },
-    },
-    {
-      kind: 'attribute',
-      match: attribute => {
-        const pgClass = attribute.getClass()
-        return isOurs(pgClass?.getNamespace()?.nspname) && hiddenColumns.has(attribute.attname)
+      {
+        serviceName,
+        kind: 'procedure',
+        match: pgProc => isOurs(pgProc.getNamespace()?.nspname),
+        tags: { behavior: '-*' },
       },
-      tags: { behavior: '-*' },
-    },
-    {
-      kind: 'constraint',
-      match: constraint => constraint.conname === 'users_merged_into_fkey',
-      tags: { behavior: '-*' },
-    },
-  ],
-  null,
-  { name: 'WechatUserTagsPlugin', description: 'Hides all of the auth schema but what User shows' },
-)
+      {
+        serviceName,
+        kind: 'class',
+        match: pgClass => isOurs(pgClass.getNamespace()?.nspname) && pgClass.relname === 'users',
+        tags: {
+          name: 'users',
+          behavior:
+            '-query:resource:list -query:resource:connection -query:resource:single -resource:insert -resource:update -resource:delete -node -order -orderBy -filterBy',
+        },
+      },
+      {
+        serviceName,
+        kind: 'attribute',
+        match: attribute => {
+          const pgClass = attribute.getClass()
+          return isOurs(pgClass?.getNamespace()?.nspname) && hiddenColumns.has(attribute.attname)
+        },
+        tags: { behavior: '-*' },
+      },
+      {
+        serviceName,
+        kind: 'constraint',
+        match: constraint => constraint.conname === 'users_merged_into_fkey',
+        tags: { behavior: '-*' },
+      },
+    ],
+    null,
+    { name: 'WechatUserTagsPlugin', description: 'Hides all of the auth schema but what User shows' },
+  )
 
 /**
  * Makes `auth.users` the type `User`, also where the application's pgService names only its own schemas, so that the
  * application's tables relate to it. `User.id` is the uuid, and a `User` may come from an RPC's answer as well as from
  * a query.
  */
-const UserTypePlugin: GraphileConfig.Plugin = {
+const userTypePlugin = (pgService: string): GraphileConfig.Plugin => ({
   name: 'WechatUserTypePlugin',
   version: '0.1.0',
   inflection: {
@@ -66,6 +72,7 @@ const UserTypePlugin: GraphileConfig.Plugin = {
   gather: {
     hooks: {
       pgIntrospection_introspection(info, { serviceName }) {
+        if (serviceName !== pgService) return
         const service = info.resolvedPreset.pgServices?.find(({ name }) => name === serviceName)
         const schemas = service?.schemas ?? ['public']
         if (service && !schemas.includes('auth')) service.schemas = [...schemas, 'auth']
@@ -81,6 +88,6 @@ const UserTypePlugin: GraphileConfig.Plugin = {
       },
     },
   },
-}
+})
 
-export const userPlugins = [UserTagsPlugin, UserTypePlugin]
+export const userPlugins = (pgService: string) => [userTagsPlugin(pgService), userTypePlugin(pgService)]

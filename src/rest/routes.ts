@@ -1,3 +1,4 @@
+// Before: src/app.ts. After: the operations of src/rpc.
 import express, { type Request, type Response, Router } from 'express'
 import { z } from 'zod'
 import type { UserRow } from '../db/statements.ts'
@@ -85,6 +86,10 @@ export function authRouter(services: Services): Router {
     next()
   })
   router.use(requireJson, express.json({ limit: '100kb' }))
+  // Express would serve HEAD by the handler of GET, and spend a code.
+  router.head('/{*path}', () => {
+    throw new AppError('validation_failed', { status: 405, message: 'HEAD is not allowed here' })
+  })
   for (const { method, path, handle } of routes) router[method](path, handle)
   for (const path of new Set(routes.map(route => route.path))) {
     const allow = routes

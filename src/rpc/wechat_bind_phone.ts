@@ -43,7 +43,8 @@ export const wechatBindPhone: Rpc<{ code: string }, { user: UserRow }> = {
     const { db, config } = services
     const { sessionId } = requireUser(caller)
     const key = { sessionId, codeHashes: codeHashes(config.dataKeys, appid, code), claimId: randomUUID() }
-    const leaseMs = config.wechat.timeoutMs + WRITE_RETRY_MS + 2_000
+    // WeChat, the attempts at the write (the last may begin just before the end), and a little more.
+    const leaseMs = config.wechat.timeoutMs + WRITE_RETRY_MS + 2 * config.databaseTimeoutMs + 2_000
     const deadline = Date.now() + leaseMs + 2_000
 
     for (let pause = POLL_MS.first; ; pause = Math.min(pause * 1.5, POLL_MS.most)) {

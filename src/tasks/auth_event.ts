@@ -1,3 +1,4 @@
+// Before: src/tasks/relay.ts. After: the subscriber of this process.
 import type { Task } from 'graphile-worker'
 import { z } from 'zod'
 import type { Logger } from '../log.ts'
@@ -29,10 +30,10 @@ export const authEventTask =
     )
     const row = rows[0]
     if (!row) return
-    log.info({ event: row.type, event_id, user_id: row.user_id }, 'an event was delivered')
     await onEvent?.({
       type: row.type,
       timestamp: row.created_at.toISOString(),
       data: { ...row.data, user_id: row.user_id },
     })
+    log.info({ event: row.type, event_id, user_id: row.user_id }, 'an event was delivered')
   }

@@ -1,3 +1,4 @@
+// Before: events, written by sql/schema/auth_private/*.sql. After: jobs of src/tasks/auth_event.ts.
 import type pg from 'pg'
 import type { Logger } from '../log.ts'
 

@@ -67,7 +67,8 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
   }
 
   const release = (appid: string, fetchId: string) => async (error: unknown) => {
-    await putAccessToken(db, appid, kind, fetchId)
+    // Where this fails too, the lease runs out; what matters is why there is no token.
+    await putAccessToken(db, appid, kind, fetchId).catch(() => {})
     throw error
   }
 

@@ -1,3 +1,4 @@
+// Before: src/rpc. After: WeChat, over src/wechat/http.ts, with the token of src/wechat/access_token.ts.
 import type { Config } from '../config.ts'
 import type { Database } from '../db/database.ts'
 import { AppError } from '../errors.ts'

@@ -25,9 +25,11 @@ const MAX_ANSWER_BYTES = 1_000_000
 
 /** node-fetch over kept-alive connections, each of which must be made within `connectTimeoutMs`. */
 export function createFetch(connectTimeoutMs: number): Fetch {
+  // An idle connection is dropped before WeChat, or something on the way, forgets it.
+  const options = { keepAlive: true, timeout: 4_000 }
   const agents = {
-    'http:': limitConnect(new http.Agent({ keepAlive: true }), 'connect', connectTimeoutMs),
-    'https:': limitConnect(new https.Agent({ keepAlive: true }), 'secureConnect', connectTimeoutMs),
+    'http:': limitConnect(new http.Agent(options), 'connect', connectTimeoutMs),
+    'https:': limitConnect(new https.Agent(options), 'secureConnect', connectTimeoutMs),
   }
   return (url, init) =>
     nodeFetch(url, {

@@ -83,8 +83,7 @@ create policy users_authenticated_select_own on auth.users for select to authent
 grant select on auth.users to service_role;
 create policy users_service_role_select on auth.users for select to service_role using (true);
 
--- The policies of auth_signer, auth_keeper and auth_binder stand where the functions are that they compare with:
--- auth_private/signing_user_id.sql and auth_private/session_user_id.sql.
+-- What auth_signer, auth_keeper and auth_binder may reach stands in ../auth_signer.sql and its neighbours.
 grant select on auth.users to auth_steward;
 grant update (phone, phone_confirmed_at, phone_raw, updated_at) on auth.users to auth_steward;
 create policy users_steward_all on auth.users to auth_steward using (true) with check (true);

@@ -21,32 +21,8 @@ begin
 end
 $$;
 
--- Why two: a reader needs to know who calls now; a writer needs that nobody ends the session, bans or deletes the user
--- before it has written. The user is locked before the session, here and everywhere.
-create function auth_private.hold_session(p_session_id uuid, p_to_write boolean) returns auth.users
-language plpgsql volatile
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  perform set_config('request.jwt.claims', jsonb_build_object('session_id', p_session_id)::text, true);
-  if p_to_write then
-    perform from auth.users u where u.id = (select auth_private.session_user_id()) for no key update;
-  else
-    perform from auth.users u where u.id = (select auth_private.session_user_id()) for key share;
-  end if;
-  perform from auth.sessions s where s.id = p_session_id for key share;
-  return auth_private.enter_session(p_session_id);
-end
-$$;
-
 revoke all on function auth_private.enter_session(uuid) from public;
 grant execute on function auth_private.enter_session(uuid) to auth_keeper, auth_binder;
 
 comment on function auth_private.enter_session(uuid) is
   'Makes this session, whose token the server has verified, the caller for the rest of the transaction, and answers its user. Raises session_not_found (WX003) and user_banned (WX004).';
-
-revoke all on function auth_private.hold_session(uuid, boolean) from public;
-grant execute on function auth_private.hold_session(uuid, boolean) to auth_binder;
-
-comment on function auth_private.hold_session(uuid, boolean) is
-  'As enter_session, and until the transaction ends the session cannot end and the user cannot go; with p_to_write nobody else can change the user either. Raises session_not_found (WX003) and user_banned (WX004).';

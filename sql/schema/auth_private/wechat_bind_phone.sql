@@ -1,4 +1,4 @@
--- Hop 4, the last, of a bind. Before: src/rpc/wechat_bind_phone.ts, with WeChat's answer. Everything that a bind writes
+-- The second and last statement of a bind. Before: src/rpc/wechat_bind_phone.ts, with WeChat's answer. Everything that a bind writes
 -- is written here, in one transaction. Runs as auth_binder: whatever is wrong below, row-level security lets it
 -- change the row of the session's own user and no other.
 create function auth_private.wechat_bind_phone(

@@ -1,4 +1,4 @@
--- Hop 2 of a bind. Before: src/rpc/wechat_bind_phone.ts. After: WeChat is asked, then wechat_bind_phone.sql.
+-- The first statement of a bind. Before: src/rpc/wechat_bind_phone.ts. After: WeChat is asked, then wechat_bind_phone.sql.
 create function auth_private.wechat_claim_code(
   p_session_id uuid, p_code_hashes bytea[], p_appid text, p_claim_id uuid, p_lease_ms integer,
   out state text, out outcome text, out wechat_errcode integer, out wechat_rid text, out openid text, out user_json jsonb

@@ -1,4 +1,4 @@
--- Hop 3, the last, of a sign-in. Before: src/rpc/wechat_sign_in.ts, with WeChat's answer to jscode2session.
+-- The one statement of a sign-in. Before: src/rpc/wechat_sign_in.ts, with WeChat's answer to jscode2session.
 create function auth_private.wechat_sign_in(
   p_appid text, p_openid text, p_unionid text,
   out session_id uuid, out refresh_counter bigint, out signed_in_at timestamptz, out user_json jsonb
