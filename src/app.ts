@@ -10,7 +10,7 @@ import { AppError } from './errors.ts'
 import { LimitsPlugin } from './graphql/limits.ts'
 import { wechatPreset } from './graphql/preset.ts'
 import { healthRouter } from './health.ts'
-import type { Logger } from './log.ts'
+import { type Logger, maskPhones, requestStore } from './log.ts'
 import { errorHandler } from './rest/errors.ts'
 import { authRouter } from './rest/routes.ts'
 import type { Services } from './services.ts'
@@ -30,6 +30,7 @@ export async function createApp(
   const { config, db, log } = services
   const app = express().disable('x-powered-by').disable('etag')
   app.use(requestLog(log))
+  app.use((req, _res, next) => requestStore.run({ req_id: String(req.id) }, next))
   app.use('/health', healthRouter(services))
   app.use('/auth/v1', authRouter(services))
   if (simulator) app.use('/simulator', simulator.router)
@@ -71,8 +72,6 @@ const requestLog = (log: Logger) =>
       return id
     },
     autoLogging: { ignore: req => req.url?.startsWith('/health/') ?? false },
-    quietReqLogger: true,
-    customAttributeKeys: { reqId: 'req_id' },
     // pino-http would log the request with its URL and headers: codes and tokens.
     serializers: { req: () => undefined, res: () => undefined },
     customLogLevel: (_req, res) => (res.statusCode >= 500 ? 'warn' : 'info'),
@@ -83,9 +82,11 @@ const requestLog = (log: Logger) =>
     customErrorObject: (req, res, _error, { responseTime }) => answered(req, res, responseTime),
   })
 
-const pathOf = (req: IncomingMessage) => ((req as Request).originalUrl ?? req.url ?? '').split('?')[0]
+const pathOf = (req: IncomingMessage) =>
+  maskPhones(((req as Request).originalUrl ?? req.url ?? '').split('?')[0]!)
 
 const answered = (req: IncomingMessage, res: ServerResponse, ms: number) => ({
+  req_id: req.id,
   method: req.method,
   path: pathOf(req),
   status: res.statusCode,

@@ -15,14 +15,19 @@ export function banner(
     [
       'WeChat',
       options.simulated
-        ? `${ownUrl}/simulator   (simulated, app ${config.wechat.defaultAppid})`
+        ? `${ownUrl}/simulator   (simulated, app ${config.wechat.defaultAppid}, secret ${config.wechat.apps[config.wechat.defaultAppid]})`
         : config.wechat.apiUrl!,
     ],
     [
       'PostgreSQL',
       `${database.host}${database.pathname}${config.embedded ? `   (embedded, in ${config.dataDir})` : ''}`,
     ],
-    ['Worker', options.worker ? 'in this process' : 'not in this process'],
+    [
+      'Worker',
+      options.worker
+        ? 'in this process'
+        : 'not in this process: events wait for `postgraphile-wechat worker`',
+    ],
     ['Health', `${ownUrl}/health/ready`],
     ['Anon key', apiKeys.anon],
     ['Service key', apiKeys.serviceRole],

@@ -1,5 +1,6 @@
 import { hkdfSync } from 'node:crypto'
-import { z } from 'zod'
+import type { z } from 'zod'
+import { Environment } from './environment.ts'
 import { SIMULATOR_APP_ID, SIMULATOR_APP_SECRET } from './simulator/app_id.ts'
 
 export type Env = Record<string, string | undefined>
@@ -15,110 +16,6 @@ export class ConfigError extends Error {
 }
 
 export const EXIT_CONFIG = 78
-
-const flag = z.enum(['true', 'false'], 'is neither true nor false').transform(value => value === 'true')
-const milliseconds = z.coerce
-  .number('is not a number of milliseconds')
-  .int('is not a whole number')
-  .min(1, 'is not positive')
-  .max(600_000, 'is more than ten minutes')
-const postgresUrl = z.string().regex(/^postgres(ql)?:\/\//, 'is not a postgres:// URL')
-const httpUrl = z
-  .url({ protocol: /^https?$/, error: 'is not an http(s) URL' })
-  .transform(url => url.replace(/\/+$/, ''))
-const appid = z.string().regex(/^wx[0-9a-f]{16}$/, 'is not an appid: wx and 16 hexadecimal digits')
-const apps = z
-  .string()
-  .transform((text, ctx) => {
-    try {
-      return JSON.parse(text) as unknown
-    } catch {
-      ctx.addIssue({ code: 'custom', message: 'is not JSON' })
-      return z.NEVER
-    }
-  })
-  .pipe(
-    z.record(
-      appid,
-      z.string('has a secret that is not a string').min(1, 'has an empty secret'),
-      'is not an object of appid → secret',
-    ),
-  )
-const signingKey = z
-  .string()
-  .transform((text, ctx) => {
-    try {
-      return JSON.parse(text) as unknown
-    } catch {
-      ctx.addIssue({ code: 'custom', message: 'is not JSON' })
-      return z.NEVER
-    }
-  })
-  .pipe(
-    z
-      .looseObject(
-        {
-          kty: z.enum(['EC', 'RSA'], 'is neither an EC (ES256) nor an RSA (RS256) key'),
-          d: z.string('is not a private key: it has no "d"'),
-          kid: z.string('has no "kid"').min(1, 'has an empty "kid"'),
-        },
-        'is not a JWK',
-      )
-      .refine(jwk => jwk.kty !== 'EC' || jwk.crv === 'P-256', 'is an EC key of another curve than P-256'),
-  )
-const secret = z.string().refine(value => Buffer.byteLength(value) >= 32, 'is shorter than 32 bytes')
-
-const Environment = z.object({
-  NODE_ENV: z.string().optional(),
-  HOST: z.string().min(1, 'is empty').default('127.0.0.1'),
-  PORT: z.coerce
-    .number('is not a port number')
-    .int('is not a port number')
-    .min(0, 'is not a port number')
-    .max(65535, 'is not a port number')
-    .default(5678),
-  DATABASE_URL: postgresUrl.optional(),
-  DATABASE_OWNER_URL: postgresUrl.optional(),
-  DATABASE_POOL_SIZE: z.coerce
-    .number('is not a number')
-    .int('is not a whole number')
-    .min(1, 'is not positive')
-    .default(10),
-  DATABASE_TIMEOUT_MS: milliseconds.default(3_000),
-  DATA_DIR: z.string().min(1, 'is empty').default('.data'),
-  WECHAT_APP_ID: appid.optional(),
-  WECHAT_APP_SECRET: z.string().min(1, 'is empty').optional(),
-  WECHAT_APPS: apps.default({}),
-  WECHAT_API_URL: httpUrl.optional(),
-  WECHAT_SEND_OPENID: flag.default(false),
-  WECHAT_TOKEN_KIND: z.enum(['stable', 'legacy'], 'is neither stable nor legacy').default('stable'),
-  WECHAT_TIMEOUT_MS: milliseconds.default(5_000),
-  WECHAT_CONNECT_TIMEOUT_MS: milliseconds.default(2_000),
-  JWT_SECRET: secret.optional(),
-  JWT_SIGNING_KEY: signingKey.optional(),
-  JWT_EXPIRY: z.coerce
-    .number('is not a number of seconds')
-    .int('is not a whole number')
-    .min(300, 'is less than 300 seconds, which existing clients cannot follow')
-    .default(3600),
-  ANON_KEY: z.string().min(1, 'is empty').optional(),
-  SERVICE_ROLE_KEY: z.string().min(1, 'is empty').optional(),
-  DATA_KEY: z
-    .string()
-    .regex(/[^\s,]/, 'is nothing but commas')
-    .optional(),
-  SITE_URL: httpUrl.optional(),
-  PHONE_CONFLICT: z.enum(['reject'], 'is not reject').default('reject'),
-  PHONE_FORMAT: z.enum(['wechat', 'e164', 'gotrue'], 'is neither wechat, e164 nor gotrue').default('wechat'),
-  GRAPHIQL: flag.optional(),
-  LOG_LEVEL: z
-    .enum(
-      ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
-      'is not fatal, error, warn, info, debug, trace or silent',
-    )
-    .default('info'),
-})
-type Environment = z.infer<typeof Environment>
 
 /** What every part of the service is told, read once from the environment. */
 export interface Config {
@@ -178,13 +75,12 @@ const generatedNames = [
  * `generated` only means that nothing was generated yet. Raises ConfigError with all faults.
  */
 export function parseConfig(env: Env, generated: Env = {}): Config {
-  // A variable that is set to nothing is not set: that is what `VAR= npm start` and compose files mean.
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim() !== ''))
+  const given = setOnly(env)
   const production = given.NODE_ENV === 'production'
   const embedded = given.DATABASE_URL === undefined && !production
   const source: Env = embedded ? { ...pick(generated), ...given } : given
   const parsed = Environment.safeParse(source)
-  const illFormed = parsed.error?.issues.map(issue => `${String(issue.path[0])} ${issue.message}`) ?? []
+  const illFormed = parsed.error ? faultsOf(parsed.error) : []
   const faults = [...illFormed, ...missing(source, { production, embedded })]
   if (!parsed.success || faults.length > 0) throw new ConfigError(faults)
   return shape(parsed.data, { production, embedded })
@@ -193,6 +89,26 @@ export function parseConfig(env: Env, generated: Env = {}): Config {
 const pick = (generated: Env) => Object.fromEntries(generatedNames.map(name => [name, generated[name]]))
 
 /** What is not there, or contradicts something else; by the texts, so that it can be told beside ill-formed values. */
+/** What `worker` and `migrate` need: the owner's login, and nothing of the web service. Raises ConfigError. */
+export function parseOwnerConfig(env: Env): { ownerUrl: string } {
+  const parsed = Environment.pick({ DATABASE_OWNER_URL: true, LOG_LEVEL: true }).safeParse(setOnly(env))
+  const faults = parsed.error ? faultsOf(parsed.error) : []
+  if (!setOnly(env).DATABASE_OWNER_URL)
+    faults.push('DATABASE_OWNER_URL is not set: it is the login that owns the schema')
+  if (faults.length > 0) throw new ConfigError(faults)
+  return { ownerUrl: parsed.data!.DATABASE_OWNER_URL! }
+}
+
+/** The level of the log, which is there before the rest is known; a fault of it is listed with the others. */
+export const parseLogLevel = (env: Env): Environment['LOG_LEVEL'] =>
+  Environment.shape.LOG_LEVEL.safeParse(setOnly(env).LOG_LEVEL).data ?? 'info'
+
+/** A variable that is set to nothing is not set: that is what `VAR= npm start` and compose files mean. */
+const setOnly = (env: Env): Env =>
+  Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim() !== ''))
+
+const faultsOf = (error: z.ZodError) => error.issues.map(issue => `${String(issue.path[0])} ${issue.message}`)
+
 function missing(env: Env, { production, embedded }: { production: boolean; embedded: boolean }): string[] {
   const faults: string[] = []
   const require = (name: keyof Environment, why: string) => {
@@ -204,6 +120,11 @@ function missing(env: Env, { production, embedded }: { production: boolean; embe
     require('DATABASE_URL', 'in production no database is started')
     require('SITE_URL', 'it is the issuer of the tokens, equal on all nodes')
     require('WECHAT_APP_ID', 'in production there is no simulator')
+  }
+  if (env.DATABASE_OWNER_URL !== undefined && env.DATABASE_URL === undefined && !production) {
+    faults.push(
+      'DATABASE_URL is not set, and DATABASE_OWNER_URL is: set both, or neither for the embedded database',
+    )
   }
   if (env.WECHAT_APP_ID !== undefined) require('WECHAT_APP_SECRET', 'WECHAT_APP_ID needs its secret')
   if (env.WECHAT_APP_SECRET !== undefined) require('WECHAT_APP_ID', 'WECHAT_APP_SECRET needs its app')

@@ -1,6 +1,8 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { formatWithOptions } from 'node:util'
 import { type Logger, pino } from 'pino'
 import pretty from 'pino-pretty'
+import type { AppError } from './errors.ts'
 
 export type { Logger } from 'pino'
 
@@ -28,9 +30,24 @@ export function serializeError(error: unknown): object {
 /** What a request's message says already. */
 const inMessage = 'req_id,method,path,status,ms'
 
+/** What every line says that is written while a request is served. */
+export const requestStore = new AsyncLocalStorage<{ req_id: string }>()
+
+/** An operation failed for a reason that the catalogue knows: no stack, its cause in a word. */
+export const logFailure = (log: Logger, { code, cause, wechat }: AppError) =>
+  log.warn(
+    { code, reason: cause instanceof Error ? maskPhones(cause.message) : undefined, wechat },
+    'an operation failed',
+  )
+
 /** One JSON object a line on standard output; readable lines on a terminal. */
 export function createLog(level: string): Logger {
-  const options = { level, base: null, serializers: { err: serializeError } }
+  const options = {
+    level,
+    base: null,
+    serializers: { err: serializeError },
+    mixin: () => ({ ...requestStore.getStore() }),
+  }
   return process.stdout.isTTY
     ? pino(
         options,

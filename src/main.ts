@@ -1,8 +1,9 @@
 import './graphile_env.ts'
 import { constants } from 'node:os'
 import { Command, Option } from 'commander'
-import { ConfigError, EXIT_CONFIG, parseConfig } from './config.ts'
+import { ConfigError, EXIT_CONFIG, parseConfig, parseLogLevel, parseOwnerConfig } from './config.ts'
 import { EmbeddedError, readEnvFile } from './db/embedded.ts'
+import { UnreachableError } from './db/errors.ts'
 import { MigrationError, migrate } from './db/migrate.ts'
 import { runSql, SqlError } from './db/sql.ts'
 import { captureConsole, createLog, type Logger } from './log.ts'
@@ -36,11 +37,13 @@ program
 program
   .command('worker')
   .description('the background of the service: relays events and runs jobs (needs DATABASE_OWNER_URL)')
-  .action(() => runUntilSignal(async log => startWorker({ ownerUrl: requireOwner(), log })))
+  .action(() =>
+    runUntilSignal(async log => startWorker({ ownerUrl: parseOwnerConfig(process.env).ownerUrl, log })),
+  )
 program
   .command('migrate')
   .description('brings the database to the schema of this version, and ends (needs DATABASE_OWNER_URL)')
-  .action(() => runOnce(log => migrate({ ownerUrl: requireOwner(), log })))
+  .action(() => runOnce(log => migrate({ ownerUrl: parseOwnerConfig(process.env).ownerUrl, log })))
 program
   .command('simulator')
   .description('the WeChat simulator alone, on HOST and PORT: for tests of any backend')
@@ -84,7 +87,7 @@ async function standaloneSimulator(): Promise<{ stop(): Promise<void> }> {
   const http = await listen(host, port)
   http.serve(simulatorApp(createSimulator({ apps: wechat.apps })))
   process.stdout.write(
-    `The WeChat simulator answers at ${http.url} (WECHAT_API_URL=${http.url}), app ${wechat.defaultAppid}\n`,
+    `The WeChat simulator answers at ${http.url} (WECHAT_API_URL=${http.url}), app ${wechat.defaultAppid}, secret ${wechat.apps[wechat.defaultAppid]}\n`,
   )
   return { stop: () => http.close() }
 }
@@ -105,15 +108,8 @@ async function embeddedOwner(): Promise<string> {
   return url
 }
 
-/** The worker and migrate need the owner's login and nothing of the web service. */
-function requireOwner(): string {
-  const url = process.env.DATABASE_OWNER_URL
-  if (!url) throw new ConfigError(['DATABASE_OWNER_URL is not set: it is the login that owns the schema'])
-  return parseConfig({ DATABASE_OWNER_URL: url }).databaseOwnerUrl!
-}
-
 /**
- * Runs what a command starts until SIGINT, SIGTERM or the launcher's death ends it; asked twice, it ends at once.
+ * Runs what a command starts until SIGINT, SIGTERM, SIGHUP or the launcher's death ends it; asked twice, it ends at once.
  */
 async function runUntilSignal(
   command: (log: Logger, signal: AbortSignal) => Promise<{ stop(): Promise<void> }>,
@@ -125,7 +121,7 @@ async function runUntilSignal(
       aborter.abort()
       resolve()
     }
-    for (const name of ['SIGINT', 'SIGTERM'] as const)
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
       process.on(name, () => end(128 + constants.signals[name]))
     if (process.channel) process.once('disconnect', () => end(1))
   })
@@ -143,7 +139,7 @@ async function runUntilSignal(
 /** Runs a command until it is done. Faults that the person at the terminal can mend are one message, not a stack trace. */
 async function runOnce(command: (log: Logger) => Promise<void>) {
   try {
-    const log = createLog(parseConfig({ LOG_LEVEL: process.env.LOG_LEVEL }).logLevel)
+    const log = createLog(parseLogLevel(process.env))
     captureConsole(log)
     await command(log)
   } catch (error) {
@@ -153,7 +149,7 @@ async function runOnce(command: (log: Logger) => Promise<void>) {
 }
 
 function fail(error: unknown) {
-  const known = [ConfigError, EmbeddedError, MigrationError, ListenError, SqlError].some(
+  const known = [ConfigError, EmbeddedError, MigrationError, UnreachableError, ListenError, SqlError].some(
     type => error instanceof type,
   )
   const { message, stack } = error as Error

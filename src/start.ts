@@ -3,11 +3,12 @@ import { createApp } from './app.ts'
 import { banner } from './banner.ts'
 import { type Config, ConfigError, type Env, parseConfig } from './config.ts'
 import { readEnvFile, startEmbedded, writeEnvFile } from './db/embedded.ts'
-import { migrate } from './db/migrate.ts'
-import { loginIsTooPowerful } from './db/statements.ts'
+import { orUnreachable, UnreachableError } from './db/errors.ts'
+import { codeVersion, MigrationError, migrate } from './db/migrate.ts'
+import { loginIsTooPowerful, schemaVersion } from './db/statements.ts'
 import type { Logger } from './log.ts'
 import { listen } from './server.ts'
-import { createServices } from './services.ts'
+import { createServices, type Services } from './services.ts'
 import { createSimulator } from './simulator/index.ts'
 import { startWorker } from './tasks/worker.ts'
 
@@ -69,6 +70,7 @@ async function bringUp({ env, config: given, log, ...options }: StartOptions, en
   if (ownerUrl && options.migrate) await migrate({ ownerUrl, log })
   const services = await createServices({ config, ownUrl: http.url, log })
   ends.push(() => services.close())
+  await requireSchema(services)
   if (config.production && (await loginIsTooPowerful(services.db))) throw new ConfigError([TOO_POWERFUL])
   if (config.embedded) {
     const { anon, serviceRole } = services.apiKeys
@@ -100,6 +102,22 @@ async function bringUp({ env, config: given, log, ...options }: StartOptions, en
   // The banner holds keys and is for people; production has logs.
   if (!config.production) options.onReady?.(banner(services, http.url, { simulated, worker: hasWorker }))
   return http.url
+}
+
+/** Says what to do where the database is away or was not migrated, before anything is built on it. */
+async function requireSchema({ db }: Services) {
+  const version = await schemaVersion(db)
+    .catch(orUnreachable('DATABASE_URL'))
+    .catch((error: unknown) => {
+      if (error instanceof UnreachableError) throw error
+      return 0
+    })
+  if (version < codeVersion()) {
+    throw new MigrationError(
+      `The database has version ${version} of the schema, this code needs ${codeVersion()}: run "postgraphile-wechat migrate" ` +
+        'with DATABASE_OWNER_URL',
+    )
+  }
 }
 
 /** Starts the embedded database. Answers what was generated once and is kept in `DATA_DIR/env`. */

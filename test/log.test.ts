@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream'
 import { pino } from 'pino'
-import { maskPhones, serializeError } from '../src/log.ts'
+import { maskPhones, requestStore, serializeError } from '../src/log.ts'
 import {
   bindEntrances,
   freshOpenid,
@@ -29,7 +29,15 @@ beforeAll(async () => {
       done()
     },
   })
-  const log = pino({ level: 'trace', base: null, serializers: { err: serializeError } }, stream)
+  const log = pino(
+    {
+      level: 'trace',
+      base: null,
+      serializers: { err: serializeError },
+      mixin: () => ({ ...requestStore.getStore() }),
+    },
+    stream,
+  )
   node = await startNode({ db, wechatUrl: simulator.url, log })
 })
 afterAll(async () => {
@@ -95,6 +103,15 @@ test('no code, token, secret, openid-bound key or phone reaches the log, whateve
     status: 200,
     ms: expect.any(Number),
   })
+})
+
+test('what is logged while a request is served carries its id', async () => {
+  lines.length = 0
+  const { headers } = await post(`${node.url}/auth/v1/wechat_mini/login`, {
+    code: 'a-code-that-wechat-refuses',
+  })
+  const said = lines.map(line => JSON.parse(line)).find(({ msg }) => msg === 'WeChat answered with an error')
+  expect(said).toMatchObject({ req_id: headers.get('x-request-id'), errcode: 40029 })
 })
 
 test('the request id comes back, and one that is given is kept where it is harmless', async () => {

@@ -569,7 +569,10 @@ create policy wechat_codes_binder_insert on auth_private.wechat_codes for insert
   with check (user_id = (select auth_private.session_user_id()));
 create policy wechat_codes_binder_update on auth_private.wechat_codes for update to auth_binder
   using (user_id = (select auth_private.session_user_id()) or outcome is null or outcome = 'wechat_code_invalid')
-  with check (user_id = (select auth_private.session_user_id()));
+  -- His own code; or a claim that is given back, by whoever knows its id, without a session.
+  with check (
+    user_id = (select auth_private.session_user_id())
+    or claim_id = (select nullif(current_setting('request.claim_id', true), '')::uuid));
 
 create policy audit_log_entries_binder_insert on auth.audit_log_entries for insert to auth_binder
   with check (user_id = (select auth_private.session_user_id()) and actor = 'user');
@@ -1003,25 +1006,27 @@ comment on function auth_private.wechat_claim_code(uuid, bytea[], text, uuid, in
 
 -- schema/auth_private/wechat_release_code.sql
 
-create function auth_private.wechat_release_code(p_session_id uuid, p_code_hashes bytea[], p_claim_id uuid) returns void
+create function auth_private.wechat_release_code(p_code_hashes bytea[], p_claim_id uuid, p_is_spent boolean) returns void
 language plpgsql security definer volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform set_config('synchronous_commit', 'off', true);
-  perform auth_private.enter_session(p_session_id);
-  update auth_private.wechat_codes
-  set claimed_until = '-infinity'
-  where code_hash = any (p_code_hashes) and claim_id = p_claim_id and outcome is null;
+  perform set_config('request.claim_id', p_claim_id::text, true);
+  update auth_private.wechat_codes c
+  set claimed_until = '-infinity',
+      outcome = case when p_is_spent then 'wechat_code_invalid' end,
+      redeemed_at = case when p_is_spent then now() end
+  where c.code_hash = any (p_code_hashes) and c.claim_id = p_claim_id and c.outcome is null;
 end
 $$;
 
-revoke all on function auth_private.wechat_release_code(uuid, bytea[], uuid) from public;
-grant execute on function auth_private.wechat_release_code(uuid, bytea[], uuid) to authenticator;
-alter function auth_private.wechat_release_code(uuid, bytea[], uuid) owner to auth_binder;
+revoke all on function auth_private.wechat_release_code(bytea[], uuid, boolean) from public;
+grant execute on function auth_private.wechat_release_code(bytea[], uuid, boolean) to authenticator;
+alter function auth_private.wechat_release_code(bytea[], uuid, boolean) owner to auth_binder;
 
-comment on function auth_private.wechat_release_code(uuid, bytea[], uuid) is
-  'Gives a claim back: WeChat has said nothing about the code, which may still be good. Nothing happens where the claim is another''s by now. Raises session_not_found, user_banned.';
+comment on function auth_private.wechat_release_code(bytea[], uuid, boolean) is
+  'Gives a claim back: WeChat has said nothing about the code, which may still be good; or, with p_is_spent, WeChat has answered and there is nobody to write it for, so that whoever sends the code again is told to tap again. Needs no session, which may have ended. Nothing happens where the claim is another''s by now.';
 
 -- schema/auth_private/wechat_bind_phone.sql
 

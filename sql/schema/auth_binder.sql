@@ -26,7 +26,10 @@ create policy wechat_codes_binder_insert on auth_private.wechat_codes for insert
   with check (user_id = (select auth_private.session_user_id()));
 create policy wechat_codes_binder_update on auth_private.wechat_codes for update to auth_binder
   using (user_id = (select auth_private.session_user_id()) or outcome is null or outcome = 'wechat_code_invalid')
-  with check (user_id = (select auth_private.session_user_id()));
+  -- His own code; or a claim that is given back, by whoever knows its id, without a session.
+  with check (
+    user_id = (select auth_private.session_user_id())
+    or claim_id = (select nullif(current_setting('request.claim_id', true), '')::uuid));
 
 create policy audit_log_entries_binder_insert on auth.audit_log_entries for insert to auth_binder
   with check (user_id = (select auth_private.session_user_id()) and actor = 'user');

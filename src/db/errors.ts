@@ -21,6 +21,19 @@ const driverMessages = [
 // 53xxx: out of connections, memory, disk. 57014: statement timeout. 55P03: lock not available. 40xxx: try again.
 const sqlstates = /^(08...|57P0.|25006|53...|57014|55P03|40001|40P01)$/
 
+/** The database cannot be reached at a start; the message names the variable. */
+export class UnreachableError extends Error {}
+
+/** For the first connection of a start: what the person at the terminal can mend, in his words. */
+export const orUnreachable = (variable: string) => (error: unknown) => {
+  const reason = error instanceof AppError ? error.cause : error
+  if (!isUnavailable(reason) && !/^28/.test(String((reason as { code?: unknown }).code))) throw error
+  const { message, code } = reason as Error & { code?: string }
+  throw new UnreachableError(`The database of ${variable} cannot be reached: ${message || code}`, {
+    cause: error,
+  })
+}
+
 /** Whether the driver gave up on a statement, which may still run. */
 export const isReadTimeout = (error: unknown) =>
   error instanceof Error && error.message === 'Query read timeout'

@@ -4,6 +4,7 @@ import { runMigrations } from 'graphile-worker'
 import pg from 'pg'
 import type { Logger } from '../log.ts'
 import { workerLogger } from '../tasks/worker_log.ts'
+import { orUnreachable } from './errors.ts'
 
 const sqlDir = new URL('../../sql/', import.meta.url)
 
@@ -56,19 +57,25 @@ export async function migrate({ ownerUrl, log }: { ownerUrl: string; log: Logger
     application_name: 'postgraphile-wechat migrate',
   })
   client.on('error', error => log.warn({ err: error }, 'the migrating connection was lost'))
-  await client.connect()
+  await client.connect().catch(orUnreachable('DATABASE_OWNER_URL'))
   try {
     await client.query('select pg_advisory_lock($1)', [LOCK])
     const isOurs = await examine(client)
     const known = migrations()
     const missing = isOurs ? await pending(client, known) : known
     // Not before the database is known to be ours: this is the first thing that changes it.
-    await runMigrations({ connectionString: ownerUrl, logger: workerLogger(log) })
-    if (isOurs) await bringUp(client, missing, log)
+    await runMigrations({ connectionString: ownerUrl, logger: workerLogger(log) }).catch(mayNot)
+    if (isOurs) await applyMissing(client, missing, log)
     else await build(client, known, log)
   } finally {
     await client.end()
   }
+}
+
+function mayNot(error: unknown): never {
+  if ((error as { code?: unknown }).code !== '42501') throw error
+  const message = `${(error as Error).message}: DATABASE_OWNER_URL must log in as the owner of the database`
+  throw new MigrationError(message, { cause: error })
 }
 
 /** Whether the schema is there; refuses one that is not ours. */
@@ -95,7 +102,8 @@ async function build(client: pg.Client, known: Migration[], log: Logger) {
   log.info({ version: codeVersion() }, 'the schema was built')
 }
 
-async function bringUp(client: pg.Client, missing: Migration[], log: Logger) {
+async function applyMissing(client: pg.Client, missing: Migration[], log: Logger) {
+  if (missing.length === 0) log.info({ version: codeVersion() }, 'the schema is up to date')
   for (const migration of missing) {
     await inTransaction(client, async () => {
       await apply(client, `sql/migrations/${migration.name}`, migration.text)

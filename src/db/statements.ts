@@ -122,8 +122,9 @@ export interface CodeKey {
 export const claimCode = (db: Database, key: CodeKey, appid: string, leaseMs: number) =>
   db.one<CodeClaim>(statements.claimCode, [key.sessionId, key.codeHashes, appid, key.claimId, leaseMs])
 
-export const releaseCode = (db: Database, key: CodeKey) =>
-  db.one(statements.releaseCode, [key.sessionId, key.codeHashes, key.claimId])
+/** `isSpent`: WeChat has answered, and there is nobody to write the answer for. */
+export const releaseCode = (db: Database, { codeHashes, claimId }: CodeKey, isSpent: boolean) =>
+  db.one(statements.releaseCode, [codeHashes, claimId, isSpent])
 
 /** What WeChat said of a code, for good. */
 export type Verdict =

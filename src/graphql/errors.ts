@@ -4,7 +4,7 @@ import { GraphQLError } from 'postgraphile/grafast/graphql'
 import type { JSONValue } from 'postgraphile/grafserv'
 import { fromDatabase } from '../db/errors.ts'
 import { AppError, catalogue } from '../errors.ts'
-import type { Logger } from '../log.ts'
+import { type Logger, logFailure } from '../log.ts'
 
 const extensionsOf = ({ code, wechat, retryAfter }: AppError) => ({
   code,
@@ -38,16 +38,21 @@ export const maskError =
         extensions,
       })
     if (cause instanceof AppError) {
-      if (cause.status >= 500) log.warn({ err: cause, code: cause.code }, 'an operation failed')
+      if (cause.status >= 500) logFailure(log, cause)
       return replace(cause.message, extensionsOf(cause))
     }
-    // The executor's own refusals point into the document and have no path. Its words about a variable quote the value,
+    // The executor's own refusals point into the document, or miss an operation in it, and have no path. Its words about a variable quote the value,
     // which may be a code.
-    if (!path && error.nodes && (!cause || cause instanceof GraphQLError)) {
+    const isRefusal =
+      error.nodes !== undefined || /^(Unknown operation|Must provide|Schema is not conf)/.test(error.message)
+    if (!path && isRefusal && (!cause || cause instanceof GraphQLError)) {
       const variable = /^Variable "(\$\w+)" got invalid value/.exec(error.message)?.[1]
       return replace(variable ? `Variable "${variable}" is not of its type` : error.message, {
         code: 'validation_failed',
       })
+    }
+    if (/No \w+ type found in schema/.test(error.message)) {
+      return replace('There are no operations of this kind here', { code: 'validation_failed' })
     }
     // What a plan of the application says on purpose, as PostGraphile itself would show it.
     if (cause instanceof GraphQLError || (cause instanceof Error && isSafeError(cause)))

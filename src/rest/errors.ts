@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { ErrorRequestHandler, Request, Response } from 'express'
 import { fromDatabase } from '../db/errors.ts'
 import { AppError, type ErrorCode } from '../errors.ts'
-import type { Logger } from '../log.ts'
+import { type Logger, logFailure } from '../log.ts'
 
 /** From this API version on GoTrue's errors are {code, message}. */
 const NEW_FORMAT_SINCE = '2024-01-01'
@@ -17,13 +17,12 @@ export const errorHandler =
     if (res.headersSent) return next(raw)
     const error = fromBodyParser(fromDatabase(raw))
     if (error instanceof AppError) {
-      if (error.status >= 500)
-        log.warn({ err: error, code: error.code, req_id: req.id }, 'an operation failed')
+      if (error.status >= 500) logFailure(log, error)
       const isLogout = req.path.endsWith('/logout') && endsAsUnauthorized.has(error.code)
       return sendError(req, res, error, isLogout ? 401 : error.status)
     }
     const errorId = randomUUID()
-    log.error({ err: error, error_id: errorId, req_id: req.id }, 'an unforeseen error')
+    log.error({ err: error, error_id: errorId }, 'an unforeseen error')
     sendError(req, res, new AppError('unexpected_failure'), 500, { error_id: errorId })
   }
 

@@ -65,7 +65,7 @@ export function authRouter(services: Services): Router {
   ): Route['handle'] {
     return async (req, res) => {
       const call = await callOf(req)
-      const body = render(await rpc.run(services, call, parseInput(rpc.input, inputOf(req))))
+      const body = render(await rpc.run(services, call, parseInput(rpc.input, inputOf(req), snakeCase)))
       return body === undefined ? res.status(204).end() : res.json(body)
     }
   }
@@ -106,6 +106,8 @@ export function authRouter(services: Services): Router {
   router.use(errorHandler(services.log))
   return router
 }
+
+const snakeCase = (name: string) => name.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
 
 const fromQuery = ({ query }: Request) =>
   typeof query.code === 'string' ? { code: query.code.replaceAll(' ', '+') } : { code: query.code }

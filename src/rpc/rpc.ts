@@ -27,12 +27,16 @@ export interface Rpc<Input, Result> {
   run(services: Services, call: Call, input: Input): Promise<Result>
 }
 
-/** The checked input. Raises `validation_failed`, naming the field. */
-export function parseInput<Input>(schema: z.ZodType<Input>, input: unknown): Input {
+/** The checked input. Raises `validation_failed`, naming the field as its protocol spells it. */
+export function parseInput<Input>(
+  schema: z.ZodType<Input>,
+  input: unknown,
+  spell = (name: string) => name,
+): Input {
   const parsed = schema.safeParse(input)
   if (parsed.success) return parsed.data
   const message = parsed.error.issues
-    .map(issue => `${issue.path.join('.') || 'input'} ${issue.message}`)
+    .map(issue => `${spell(issue.path.join('.')) || 'input'} ${issue.message}`)
     .join('; ')
   throw new AppError('validation_failed', { message })
 }

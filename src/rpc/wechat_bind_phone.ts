@@ -76,9 +76,7 @@ async function askWechat(
     if (error instanceof AppError && error.code === 'wechat_code_invalid' && error.wechat) {
       return { verdict: 'wechat_code_invalid', errcode: error.wechat.errcode, rid: error.wechat.rid }
     }
-    await releaseCode(db, key).catch((err: unknown) =>
-      log.warn({ err }, 'a claim runs out instead of being released'),
-    )
+    await release({ db, log }, key, false)
     throw error
   }
 }
@@ -94,16 +92,31 @@ function verdictOf(info: PhoneInfo | undefined, appid: string, log: Services['lo
   return { verdict: 'phone', phone, raw: { phoneNumber, purePhoneNumber, countryCode } }
 }
 
-/** The write is idempotent, so it is repeated while the database is away, whether or not an attempt came through. */
-const write = ({ db }: Services, key: CodeKey, appid: string, verdict: Verdict) =>
-  pRetry(() => bindPhone(db, key, appid, verdict), {
-    retries: 50,
-    factor: 1.5,
-    minTimeout: 50,
-    maxTimeout: 1_000,
-    maxRetryTime: WRITE_RETRY_MS,
-    shouldRetry: ({ error }) => error instanceof AppError && error.code === 'database_unavailable',
-  })
+/**
+ * The write is idempotent, so it is repeated while the database is away, whether or not an attempt came through. Where the
+ * session has ended meanwhile there is nobody to write for: the code is marked as spent.
+ */
+async function write({ db, log }: Services, key: CodeKey, appid: string, verdict: Verdict) {
+  try {
+    return await pRetry(() => bindPhone(db, key, appid, verdict), {
+      retries: 50,
+      factor: 1.5,
+      minTimeout: 50,
+      maxTimeout: 1_000,
+      maxRetryTime: WRITE_RETRY_MS,
+      shouldRetry: ({ error }) => error instanceof AppError && error.code === 'database_unavailable',
+    })
+  } catch (error) {
+    const isOver = error instanceof AppError && ['session_not_found', 'user_banned'].includes(error.code)
+    if (isOver) await release({ db, log }, key, true)
+    throw error
+  }
+}
+
+const release = ({ db, log }: Pick<Services, 'db' | 'log'>, key: CodeKey, isSpent: boolean) =>
+  releaseCode(db, key, isSpent).catch((err: unknown) =>
+    log.warn({ err }, 'a claim runs out instead of being released'),
+  )
 
 function userOrError({ outcome, user_json: user, wechat_errcode: errcode, wechat_rid: rid }: CodeDone) {
   if (outcome === 'bound') return { user }

@@ -1,4 +1,5 @@
 import { run } from 'graphile-worker'
+import { orUnreachable } from '../db/errors.ts'
 import type { Logger } from '../log.ts'
 import { authEventTask, type OnEvent } from './auth_event.ts'
 import { startRelay } from './relay.ts'
@@ -21,6 +22,10 @@ export interface Worker {
 /** The background of the service: the relay of events and the jobs they become. */
 export async function startWorker({ ownerUrl, log, onEvent }: WorkerOptions): Promise<Worker> {
   const { pool, wait, hurry, end } = openWorkerPool(ownerUrl, log)
+  await pool.query('select').catch(async (error: unknown) => {
+    await end()
+    return orUnreachable('DATABASE_OWNER_URL')(error)
+  })
   const runner = await run({
     pgPool: pool,
     parsedCronItems: [],

@@ -127,6 +127,15 @@ test.each<[string, string, string, number]>([
   await db.owner.query(change, [user.userId])
   expect(await binding).toMatchObject({ code: expected, status })
   expect(await db.row('select phone from auth.users where id = $1', [user.userId])).toEqual({ phone: null })
+
+  // The code is spent: from a new session he is told so at once, and WeChat is not asked again.
+  await db.owner.query('update auth.users set banned_until = null where id = $1', [user.userId])
+  const again = await signIn(node, simulator, user.openid)
+  expect(await bind(node, code, again.accessToken)).toMatchObject({
+    code: 'wechat_code_invalid',
+    status: 400,
+  })
+  expect(simulator.callCounts.getuserphonenumber - before).toBe(1)
 })
 
 test('a code that was claimed under the old DATA_KEY is recognised under the new one', async () => {

@@ -256,7 +256,7 @@ describe.each(kinds)('%s', kind => {
   test('a refusal tells neither the token nor what is in it', async () => {
     const token = await forge(kind, good({ phone: '+8613800138000', exp: now() - 1 }))
     const error = await refused(tokens, token)
-    expect(error.message).toBe('This access token is not valid')
+    expect(error.message).toBe('This access token is not valid. Sign in again.')
     const [, payload, signature] = token.split('.')
     for (const secret of [payload!, signature!]) expect(everythingOf(error)).not.toContain(secret)
   })

@@ -1,0 +1,107 @@
+import { z } from 'zod'
+
+// Every variable of the environment: its form, its default, and what is wrong where it has another form.
+
+const flag = z.enum(['true', 'false'], 'is neither true nor false').transform(value => value === 'true')
+const milliseconds = z.coerce
+  .number('is not a number of milliseconds')
+  .int('is not a whole number')
+  .min(1, 'is not positive')
+  .max(600_000, 'is more than ten minutes')
+const postgresUrl = z.string().regex(/^postgres(ql)?:\/\//, 'is not a postgres:// URL')
+const httpUrl = z
+  .url({ protocol: /^https?$/, error: 'is not an http(s) URL' })
+  .transform(url => url.replace(/\/+$/, ''))
+const appid = z.string().regex(/^wx[0-9a-f]{16}$/, 'is not an appid: wx and 16 hexadecimal digits')
+const apps = z
+  .string()
+  .transform((text, ctx) => {
+    try {
+      return JSON.parse(text) as unknown
+    } catch {
+      ctx.addIssue({ code: 'custom', message: 'is not JSON' })
+      return z.NEVER
+    }
+  })
+  .pipe(
+    z.record(
+      appid,
+      z.string('has a secret that is not a string').min(1, 'has an empty secret'),
+      'is not an object of appid → secret',
+    ),
+  )
+const signingKey = z
+  .string()
+  .transform((text, ctx) => {
+    try {
+      return JSON.parse(text) as unknown
+    } catch {
+      ctx.addIssue({ code: 'custom', message: 'is not JSON' })
+      return z.NEVER
+    }
+  })
+  .pipe(
+    z
+      .looseObject(
+        {
+          kty: z.enum(['EC', 'RSA'], 'is neither an EC (ES256) nor an RSA (RS256) key'),
+          d: z.string('is not a private key: it has no "d"'),
+          kid: z.string('has no "kid"').min(1, 'has an empty "kid"'),
+        },
+        'is not a JWK',
+      )
+      .refine(jwk => jwk.kty !== 'EC' || jwk.crv === 'P-256', 'is an EC key of another curve than P-256'),
+  )
+const secret = z.string().refine(value => Buffer.byteLength(value) >= 32, 'is shorter than 32 bytes')
+
+export const Environment = z.object({
+  NODE_ENV: z.string().optional(),
+  HOST: z.string().min(1, 'is empty').default('127.0.0.1'),
+  PORT: z.coerce
+    .number('is not a port number')
+    .int('is not a port number')
+    .min(0, 'is not a port number')
+    .max(65535, 'is not a port number')
+    .default(5678),
+  DATABASE_URL: postgresUrl.optional(),
+  DATABASE_OWNER_URL: postgresUrl.optional(),
+  DATABASE_POOL_SIZE: z.coerce
+    .number('is not a number')
+    .int('is not a whole number')
+    .min(1, 'is not positive')
+    .default(10),
+  DATABASE_TIMEOUT_MS: milliseconds.default(3_000),
+  DATA_DIR: z.string().min(1, 'is empty').default('.data'),
+  WECHAT_APP_ID: appid.optional(),
+  WECHAT_APP_SECRET: z.string().min(1, 'is empty').optional(),
+  WECHAT_APPS: apps.default({}),
+  WECHAT_API_URL: httpUrl.optional(),
+  WECHAT_SEND_OPENID: flag.default(false),
+  WECHAT_TOKEN_KIND: z.enum(['stable', 'legacy'], 'is neither stable nor legacy').default('stable'),
+  WECHAT_TIMEOUT_MS: milliseconds.default(5_000),
+  WECHAT_CONNECT_TIMEOUT_MS: milliseconds.default(2_000),
+  JWT_SECRET: secret.optional(),
+  JWT_SIGNING_KEY: signingKey.optional(),
+  JWT_EXPIRY: z.coerce
+    .number('is not a number of seconds')
+    .int('is not a whole number')
+    .min(300, 'is less than 300 seconds, which existing clients cannot follow')
+    .default(3600),
+  ANON_KEY: z.string().min(1, 'is empty').optional(),
+  SERVICE_ROLE_KEY: z.string().min(1, 'is empty').optional(),
+  DATA_KEY: z
+    .string()
+    .regex(/[^\s,]/, 'is nothing but commas')
+    .optional(),
+  SITE_URL: httpUrl.optional(),
+  PHONE_CONFLICT: z.enum(['reject'], 'is not reject').default('reject'),
+  PHONE_FORMAT: z.enum(['wechat', 'e164', 'gotrue'], 'is neither wechat, e164 nor gotrue').default('wechat'),
+  GRAPHIQL: flag.optional(),
+  LOG_LEVEL: z
+    .enum(
+      ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
+      'is not fatal, error, warn, info, debug, trace or silent',
+    )
+    .default('info'),
+})
+export type Environment = z.infer<typeof Environment>
