@@ -3,7 +3,7 @@ import { createApp } from './app.ts'
 import { banner } from './banner.ts'
 import { type Config, ConfigError, type Env, parseConfig } from './config.ts'
 import { readEnvFile, startEmbedded, writeEnvFile } from './db/embedded.ts'
-import { orUnreachable, UnreachableError } from './db/errors.ts'
+import { orUnreachable } from './db/errors.ts'
 import { codeVersion, MigrationError, migrate } from './db/migrate.ts'
 import { loginIsTooPowerful, schemaVersion } from './db/statements.ts'
 import type { Logger } from './log.ts'
@@ -70,8 +70,9 @@ async function bringUp({ env, config: given, log, ...options }: StartOptions, en
   if (ownerUrl && options.migrate) await migrate({ ownerUrl, log })
   const services = await createServices({ config, ownUrl: http.url, log })
   ends.push(() => services.close())
+  const powerful = await loginIsTooPowerful(services.db).catch(orUnreachable('DATABASE_URL'))
+  if (config.production && powerful) throw new ConfigError([TOO_POWERFUL])
   await requireSchema(services)
-  if (config.production && (await loginIsTooPowerful(services.db))) throw new ConfigError([TOO_POWERFUL])
   if (config.embedded) {
     const { anon, serviceRole } = services.apiKeys
     await writeEnvFile(config.dataDir, {
@@ -104,14 +105,9 @@ async function bringUp({ env, config: given, log, ...options }: StartOptions, en
   return http.url
 }
 
-/** Says what to do where the database is away or was not migrated, before anything is built on it. */
+/** Says what to do where the database was not migrated, before anything is built on it. */
 async function requireSchema({ db }: Services) {
-  const version = await schemaVersion(db)
-    .catch(orUnreachable('DATABASE_URL'))
-    .catch((error: unknown) => {
-      if (error instanceof UnreachableError) throw error
-      return 0
-    })
+  const version = await schemaVersion(db).catch(() => 0)
   if (version < codeVersion()) {
     throw new MigrationError(
       `The database has version ${version} of the schema, this code needs ${codeVersion()}: run "postgraphile-wechat migrate" ` +

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { Environment } from '../../src/environment.ts'
 
 // The files for containers, as far as they can be judged without an engine.
 
@@ -25,8 +26,8 @@ const lint = (script: string, ...args: string[]) =>
 const lines = (text: string) => text.split('\n').filter(line => !/^\s*(#|$)/.test(line))
 const unique = (names: (string | undefined)[]) => [...new Set(names)].sort()
 
-/** The variables that src/config.ts parses. */
-const known = [...read('src/config.ts').matchAll(/^ {2}([A-Z][A-Z0-9_]+): /gm)].map(([, name]) => name!)
+/** The variables that the configuration knows. */
+const known = Object.keys(Environment.shape)
 
 /** The names under `environment`, by service. */
 function environments(): Record<string, string[]> {
