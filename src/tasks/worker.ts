@@ -12,7 +12,15 @@ export interface WorkerOptions {
   log: Logger
   /** An in-process subscriber. */
   onEvent?: OnEvent | undefined
+  /**
+   * No other worker runs on this database: what is locked was left by one that was killed, and is unlocked now, where
+   * graphile-worker would wait for four hours.
+   */
+  isAlone?: boolean
 }
+
+const UNLOCK = `select graphile_worker.force_unlock_workers(
+  array(select distinct locked_by from graphile_worker.jobs where locked_by is not null))`
 
 export interface Worker {
   /** Ends after the jobs at hand are done and unlocked. */
@@ -20,9 +28,14 @@ export interface Worker {
 }
 
 /** The background of the service: the relay of events and the jobs they become. */
-export async function startWorker({ ownerUrl, log, onEvent }: WorkerOptions): Promise<Worker> {
+export async function startWorker({
+  ownerUrl,
+  log,
+  onEvent,
+  isAlone = false,
+}: WorkerOptions): Promise<Worker> {
   const { pool, wait, hurry, end } = openWorkerPool(ownerUrl, log)
-  await pool.query('select').catch(async (error: unknown) => {
+  await pool.query(isAlone ? UNLOCK : 'select').catch(async (error: unknown) => {
     await end()
     return orUnreachable('DATABASE_OWNER_URL')(error)
   })

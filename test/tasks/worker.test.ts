@@ -143,6 +143,31 @@ test('stopping waits for the jobs at hand, and leaves none locked', async () => 
   await jobsAreDone()
 })
 
+test.each([
+  [true, 'takes over what a killed worker left locked'],
+  [false, 'leaves what another worker has locked'],
+])('a worker that is alone (%s) %s', async (isAlone, _what) => {
+  const [user] = await writeEvents(db, 1)
+  await db.rows('select auth_private.relay_events(10)')
+  await db.rows(
+    `update graphile_worker._private_jobs set locked_by = 'a-dead-worker', locked_at = now(), attempts = 1`,
+  )
+  const [next] = isAlone ? [] : await writeEvents(db, 1)
+  const told: string[] = []
+  const worker = await startWorker({
+    ownerUrl: db.ownerUrl,
+    log: createLog('silent'),
+    isAlone,
+    onEvent: ({ data }) => void told.push(data.user_id),
+  })
+  try {
+    await until(() => told.includes((isAlone ? user : next)!))
+    expect(told.includes(user!)).toBe(isAlone)
+  } finally {
+    await worker.stop()
+  }
+})
+
 describe('while the database cannot be reached', () => {
   test('events wait, and are delivered afterwards', async () => {
     const wire = await startProxy(db.ownerUrl)
