@@ -5,4 +5,5 @@ export default {
   globalSetup: './test/support/global_setup.ts',
   globalTeardown: './test/support/global_teardown.ts',
   testTimeout: 60_000,
+  maxWorkers: '100%',
 }
