@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { runMigrations } from 'graphile-worker'
 import pg from 'pg'
@@ -229,6 +229,15 @@ describe('sql/schema and sql/migrations', () => {
     )
     expect(readable.length).toBeGreaterThan(100)
     expect(frozen).toEqual(readable)
+  })
+
+  test('are frozen: each is what sql/migrations/SHA256SUMS says', () => {
+    const sums = readFileSync(new URL('SHA256SUMS', directory), 'utf8').trim().split('\n')
+    const sha256 = (name: string) =>
+      createHash('sha256')
+        .update(readFileSync(new URL(name, directory)))
+        .digest('hex')
+    expect(sums).toEqual(files.sort().map(name => `${sha256(name)}  ${name}`))
   })
 
   test('are numbered without gaps, from 1', () => {
