@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 
 export interface TestDatabase {
@@ -34,8 +35,20 @@ export async function createDatabase({ migrated = true } = {}): Promise<TestData
     row: async <Row extends object>(text: string, values?: unknown[]) => (await rows<Row>(text, values))[0]!,
     async drop() {
       await owner.end()
-      await asOwner(client => client.query(`drop database ${name} with (force)`))
+      await asOwner(client => dropDatabase(client, name))
     },
+  }
+}
+
+/** The owner may not end the web service's connections, which live on for a moment after they were closed. */
+async function dropDatabase(client: pg.Client, name: string) {
+  for (const giveUpAt = Date.now() + 15_000; ; await sleep(50)) {
+    try {
+      return await client.query(`drop database ${name} with (force)`)
+    } catch (error) {
+      const isInUse = ['42501', '55006'].includes((error as pg.DatabaseError).code ?? '')
+      if (!isInUse || Date.now() > giveUpAt) throw error
+    }
   }
 }
 
