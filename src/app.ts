@@ -6,12 +6,11 @@ import { postgraphile } from 'postgraphile'
 import { makePgService } from 'postgraphile/adaptors/pg'
 import { grafserv } from 'postgraphile/grafserv/express/v4'
 import { PostGraphileAmberPreset } from 'postgraphile/presets/amber'
-import { AppError } from './errors.ts'
 import { LimitsPlugin } from './graphql/limits.ts'
 import { wechatPreset } from './graphql/preset.ts'
 import { healthRouter } from './health.ts'
 import { type Logger, maskPhones, requestStore } from './log.ts'
-import { errorHandler } from './rest/errors.ts'
+import { errorHandler, nothingHere } from './rest/errors.ts'
 import { authRouter } from './rest/routes.ts'
 import type { Services } from './services.ts'
 import type { Simulator } from './simulator/index.ts'
@@ -54,9 +53,7 @@ export async function createApp(
   await serv.addTo(app, null)
 
   if (config.graphiql) app.get('/', (_req, res) => res.redirect('/graphiql'))
-  app.use(() => {
-    throw new AppError('validation_failed', { status: 404, message: 'There is nothing here' })
-  })
+  app.use(nothingHere)
   app.use(errorHandler(log))
   return { express: app, release: async () => void (await instance.release()) }
 }

@@ -13,45 +13,33 @@ const httpUrl = z
   .url({ protocol: /^https?$/, error: 'is not an http(s) URL' })
   .transform(url => url.replace(/\/+$/, ''))
 const appid = z.string().regex(/^wx[0-9a-f]{16}$/, 'is not an appid: wx and 16 hexadecimal digits')
-const apps = z
-  .string()
-  .transform((text, ctx) => {
-    try {
-      return JSON.parse(text) as unknown
-    } catch {
-      ctx.addIssue({ code: 'custom', message: 'is not JSON' })
-      return z.NEVER
-    }
-  })
-  .pipe(
-    z.record(
-      appid,
-      z.string('has a secret that is not a string').min(1, 'has an empty secret'),
-      'is not an object of appid → secret',
-    ),
-  )
-const signingKey = z
-  .string()
-  .transform((text, ctx) => {
-    try {
-      return JSON.parse(text) as unknown
-    } catch {
-      ctx.addIssue({ code: 'custom', message: 'is not JSON' })
-      return z.NEVER
-    }
-  })
-  .pipe(
-    z
-      .looseObject(
-        {
-          kty: z.enum(['EC', 'RSA'], 'is neither an EC (ES256) nor an RSA (RS256) key'),
-          d: z.string('is not a private key: it has no "d"'),
-          kid: z.string('has no "kid"').min(1, 'has an empty "kid"'),
-        },
-        'is not a JWK',
-      )
-      .refine(jwk => jwk.kty !== 'EC' || jwk.crv === 'P-256', 'is an EC key of another curve than P-256'),
-  )
+const json = z.string().transform((text, ctx) => {
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    ctx.addIssue({ code: 'custom', message: 'is not JSON' })
+    return z.NEVER
+  }
+})
+const apps = json.pipe(
+  z.record(
+    appid,
+    z.string('has a secret that is not a string').min(1, 'has an empty secret'),
+    'is not an object of appid → secret',
+  ),
+)
+const signingKey = json.pipe(
+  z
+    .looseObject(
+      {
+        kty: z.enum(['EC', 'RSA'], 'is neither an EC (ES256) nor an RSA (RS256) key'),
+        d: z.string('is not a private key: it has no "d"'),
+        kid: z.string('has no "kid"').min(1, 'has an empty "kid"'),
+      },
+      'is not a JWK',
+    )
+    .refine(jwk => jwk.kty !== 'EC' || jwk.crv === 'P-256', 'is an EC key of another curve than P-256'),
+)
 const secret = z.string().refine(value => Buffer.byteLength(value) >= 32, 'is shorter than 32 bytes')
 
 export const Environment = z.object({

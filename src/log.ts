@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { randomUUID } from 'node:crypto'
 import { formatWithOptions } from 'node:util'
 import { type Logger, pino } from 'pino'
 import pretty from 'pino-pretty'
@@ -33,12 +34,19 @@ const inMessage = 'req_id,method,path,status,ms'
 /** What every line says that is written while a request is served. */
 export const requestStore = new AsyncLocalStorage<{ req_id: string }>()
 
-/** An operation failed for a reason that the catalogue knows: no stack, its cause in a word. */
-export const logFailure = (log: Logger, { code, cause, wechat }: AppError) =>
-  log.warn(
-    { code, reason: cause instanceof Error ? maskPhones(cause.message) : undefined, wechat },
-    'an operation failed',
-  )
+/** An operation failed for a reason that the catalogue knows and that is not the caller's: its cause in a word. */
+export function logFailure(log: Logger, { status, code, cause, wechat }: AppError): void {
+  if (status < 500) return
+  const reason = cause instanceof Error ? maskPhones(cause.message) : undefined
+  log.warn({ code, reason, wechat }, 'an operation failed')
+}
+
+/** Nobody foresaw this error. Answers the id under which it is in the log, for the caller's report. */
+export function logUnforeseen(log: Logger, err: unknown): string {
+  const errorId = randomUUID()
+  log.error({ err, error_id: errorId }, 'an unforeseen error')
+  return errorId
+}
 
 /** One JSON object a line on standard output; readable lines on a terminal. */
 export function createLog(level: string): Logger {

@@ -1,10 +1,9 @@
-import { randomUUID } from 'node:crypto'
 import { isSafeError } from 'postgraphile/grafast'
 import { GraphQLError } from 'postgraphile/grafast/graphql'
 import type { JSONValue } from 'postgraphile/grafserv'
 import { fromDatabase } from '../db/errors.ts'
 import { AppError, catalogue } from '../errors.ts'
-import { type Logger, logFailure } from '../log.ts'
+import { type Logger, logFailure, logUnforeseen } from '../log.ts'
 
 const extensionsOf = ({ code, wechat, retryAfter }: AppError) => ({
   code,
@@ -38,11 +37,11 @@ export const maskError =
         extensions,
       })
     if (cause instanceof AppError) {
-      if (cause.status >= 500) logFailure(log, cause)
+      logFailure(log, cause)
       return replace(cause.message, extensionsOf(cause))
     }
-    // The executor's own refusals point into the document, or miss an operation in it, and have no path. Its words about a variable quote the value,
-    // which may be a code.
+    // The executor's own refusals point into the document, or miss an operation in it, and have no path. Its words
+    // about a variable quote the value, which may be a code.
     const isRefusal =
       error.nodes !== undefined || /^(Unknown operation|Must provide|Schema is not conf)/.test(error.message)
     if (!path && isRefusal && (!cause || cause instanceof GraphQLError)) {
@@ -57,7 +56,6 @@ export const maskError =
     // What a plan of the application says on purpose, as PostGraphile itself would show it.
     if (cause instanceof GraphQLError || (cause instanceof Error && isSafeError(cause)))
       return replace(cause.message, { ...cause.extensions })
-    const errorId = randomUUID()
-    log.error({ err: cause ?? error, error_id: errorId }, 'an unforeseen error')
-    return replace(catalogue.unexpected_failure.message, { code: 'unexpected_failure', error_id: errorId })
+    const error_id = logUnforeseen(log, cause ?? error)
+    return replace(catalogue.unexpected_failure.message, { code: 'unexpected_failure', error_id })
   }

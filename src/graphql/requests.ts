@@ -1,7 +1,6 @@
 import { AppError } from '../errors.ts'
-import { type Call, chooseApp } from '../rpc/rpc.ts'
+import { type Call, identify } from '../rpc/rpc.ts'
 import type { Services } from '../services.ts'
-import { callerOf } from '../tokens/caller.ts'
 import { refusal } from './errors.ts'
 
 /** What the GraphQL context holds for us. */
@@ -31,7 +30,10 @@ export const requestPlugin = (services: Services): GraphileConfig.Plugin => ({
         if (request.path !== (resolvedPreset.grafserv?.graphqlPath ?? '/graphql')) return next()
         request.preferJSON = true
         try {
-          request.requestContext.wechatCall = await identify(services, request.headers)
+          request.requestContext.wechatCall = await identify(
+            services,
+            name => [request.headers[name]].flat()[0],
+          )
         } catch (error) {
           if (error instanceof AppError) return refusal(error)
           throw error
@@ -53,17 +55,3 @@ export const requestPlugin = (services: Services): GraphileConfig.Plugin => ({
     },
   },
 })
-
-async function identify(
-  services: Services,
-  headers: Record<string, string | string[] | undefined>,
-): Promise<Call> {
-  const header = (name: string) => [headers[name]].flat()[0]
-  return {
-    caller: await callerOf(services.tokens, {
-      authorization: header('authorization'),
-      apikey: header('apikey'),
-    }),
-    appid: chooseApp(services.config, header('x-wechat-appid')),
-  }
-}

@@ -1,8 +1,7 @@
-import { randomUUID } from 'node:crypto'
 import type { ErrorRequestHandler, Request, Response } from 'express'
 import { fromDatabase } from '../db/errors.ts'
 import { AppError, type ErrorCode } from '../errors.ts'
-import { type Logger, logFailure } from '../log.ts'
+import { type Logger, logFailure, logUnforeseen } from '../log.ts'
 
 /** From this API version on GoTrue's errors are {code, message}. */
 const NEW_FORMAT_SINCE = '2024-01-01'
@@ -17,14 +16,17 @@ export const errorHandler =
     if (res.headersSent) return next(raw)
     const error = fromBodyParser(fromDatabase(raw))
     if (error instanceof AppError) {
-      if (error.status >= 500) logFailure(log, error)
+      logFailure(log, error)
       const isLogout = req.path.endsWith('/logout') && endsAsUnauthorized.has(error.code)
       return sendError(req, res, error, isLogout ? 401 : error.status)
     }
-    const errorId = randomUUID()
-    log.error({ err: error, error_id: errorId }, 'an unforeseen error')
-    sendError(req, res, new AppError('unexpected_failure'), 500, { error_id: errorId })
+    sendError(req, res, new AppError('unexpected_failure'), 500, { error_id: logUnforeseen(log, error) })
   }
+
+/** The end of every path that leads nowhere. */
+export const nothingHere = () => {
+  throw new AppError('validation_failed', { status: 404, message: 'There is nothing here' })
+}
 
 /** What express and its body parser refuse by themselves. */
 function fromBodyParser(error: unknown): unknown {

@@ -5,14 +5,13 @@ import type { UserRow } from '../db/statements.ts'
 import { AppError } from '../errors.ts'
 import { currentUser } from '../rpc/current_user.ts'
 import { refreshSession } from '../rpc/refresh_session.ts'
-import { type Call, chooseApp, parseInput, type Rpc } from '../rpc/rpc.ts'
+import { identify, parseInput, type Rpc } from '../rpc/rpc.ts'
 import type { Session } from '../rpc/session.ts'
 import { signOut } from '../rpc/sign_out.ts'
 import { wechatBindPhone } from '../rpc/wechat_bind_phone.ts'
 import { wechatSignIn } from '../rpc/wechat_sign_in.ts'
 import type { Services } from '../services.ts'
-import { callerOf } from '../tokens/caller.ts'
-import { errorHandler } from './errors.ts'
+import { errorHandler, nothingHere } from './errors.ts'
 import { sessionJson, userJson } from './user_json.ts'
 
 interface Route {
@@ -70,15 +69,7 @@ export function authRouter(services: Services): Router {
     }
   }
 
-  async function callOf(req: Request): Promise<Call> {
-    return {
-      caller: await callerOf(services.tokens, {
-        authorization: req.get('authorization'),
-        apikey: req.get('apikey'),
-      }),
-      appid: chooseApp(services.config, req.get('x-wechat-appid')),
-    }
-  }
+  const callOf = (req: Request) => identify(services, name => req.get(name))
 
   const router = Router()
   router.use((_req, res, next) => {
@@ -100,9 +91,7 @@ export function authRouter(services: Services): Router {
       throw new AppError('validation_failed', { status: 405, message: `Only ${allow} is allowed here` })
     })
   }
-  router.use(() => {
-    throw new AppError('validation_failed', { status: 404, message: 'There is nothing here' })
-  })
+  router.use(nothingHere)
   router.use(errorHandler(services.log))
   return router
 }

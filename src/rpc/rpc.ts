@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Config } from '../config.ts'
 import { AppError } from '../errors.ts'
 import type { Services } from '../services.ts'
+import { callerOf } from '../tokens/caller.ts'
 import type { Caller, UserClaims } from '../tokens/jwt.ts'
 
 /** Who calls, and of which app. */
@@ -52,8 +53,17 @@ export const Code = z
   .string({ error: issue => (issue.input === undefined ? 'is missing' : 'is not a string') })
   .regex(/^[\x21-\x7e]{1,512}$/, 'is not a code: 1 to 512 visible ASCII characters')
 
+/** Who calls, and of which app, by the headers of a request. Raises `bad_jwt` and `wechat_misconfigured`. */
+export async function identify(
+  { tokens, config }: Services,
+  header: (name: string) => string | undefined,
+): Promise<Call> {
+  const caller = await callerOf(tokens, { authorization: header('authorization'), apikey: header('apikey') })
+  return { caller, appid: chooseApp(config, header('x-wechat-appid')) }
+}
+
 /** The app of the request: by the header `x-wechat-appid`, else the default. Raises `wechat_misconfigured`. */
-export function chooseApp({ wechat }: Config, header: string | undefined): string {
+function chooseApp({ wechat }: Config, header: string | undefined): string {
   if (header === undefined) return wechat.defaultAppid
   if (!Object.hasOwn(wechat.apps, header)) {
     throw new AppError('wechat_misconfigured', { message: 'No app of this appid is configured here' })
