@@ -51,11 +51,11 @@ function errorsPage(): string {
 
 One catalogue for SQL, GraphQL and REST. GraphQL answers with \`errors[].extensions.code\`, REST with \`error_code\` (or
 \`code\`, for clients that send \`X-Supabase-Api-Version: 2024-01-01\` or later) and the header \`x-sb-error-code\`. Where WeChat
-caused an error, \`wechat\` holds its \`errcode\` and \`rid\`. 503 comes with \`Retry-After\`.
+caused an error, \`wechat\` holds its \`errcode\` and \`rid\`. 429 and 503 come with \`Retry-After\`.
 
 A GraphQL request that is refused as a whole (a bad token, a document that is not valid) has the status below; an error
 of execution is HTTP 200. \`validation_failed\` is also 404, 405, 413 and 415, for route, method, size and type; on
-\`/logout\` a dead session, a bad token and a ban are 401.
+\`/logout\` a dead session, a bad token and a ban are 401; on \`/token\` \`over_request_rate_limit\` is 503, because clients throw their session away on 429.
 
 | code | status | SQLSTATE | message | what helps |
 |---|---|---|---|---|

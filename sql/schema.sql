@@ -13,6 +13,7 @@
 \ir schema/auth_private/wechat_codes.sql
 \ir schema/auth_private/events.sql
 \ir schema/auth_private/wechat_access_tokens.sql
+\ir schema/auth_private/rate_limits.sql
 
 \ir schema/auth_private/mask_phone.sql
 \ir schema/auth_private/mask_phones_in.sql
@@ -40,6 +41,7 @@
 
 \ir schema/auth_private/wechat_take_access_token.sql
 \ir schema/auth_private/wechat_put_access_token.sql
+\ir schema/auth_private/count_operations.sql
 
 \ir schema/auth_private/relay_events.sql
 

@@ -52,6 +52,9 @@ export interface Config {
   dataKeys: Buffer[]
   /** Undefined: the URL under which the service listens. */
   siteUrl: string | undefined
+  rateLimits: boolean
+  /** How many proxies' entries of `X-Forwarded-For` are believed. */
+  trustedProxies: number
   phoneFormat: 'wechat' | 'e164' | 'gotrue'
   graphiql: boolean
   logLevel: Environment['LOG_LEVEL']
@@ -88,7 +91,6 @@ export function parseConfig(env: Env, generated: Env = {}): Config {
 
 const pick = (generated: Env) => Object.fromEntries(generatedNames.map(name => [name, generated[name]]))
 
-/** What is not there, or contradicts something else; by the texts, so that it can be told beside ill-formed values. */
 /** What `worker` and `migrate` need: the owner's login, and nothing of the web service. Raises ConfigError. */
 export function parseOwnerConfig(env: Env): { ownerUrl: string } {
   const parsed = Environment.pick({ DATABASE_OWNER_URL: true, LOG_LEVEL: true }).safeParse(setOnly(env))
@@ -109,6 +111,7 @@ const setOnly = (env: Env): Env =>
 
 const faultsOf = (error: z.ZodError) => error.issues.map(issue => `${String(issue.path[0])} ${issue.message}`)
 
+/** What is not there, or contradicts something else; by the texts, so that it can be told beside ill-formed values. */
 function missing(env: Env, { production, embedded }: { production: boolean; embedded: boolean }): string[] {
   const faults: string[] = []
   const require = (name: keyof Environment, why: string) => {
@@ -172,6 +175,8 @@ function shape(
     },
     dataKeys: dataKeys.map(key => kdf(key, 'postgraphile-wechat data key')),
     siteUrl: env.SITE_URL,
+    rateLimits: env.RATE_LIMITS ?? !embedded,
+    trustedProxies: env.TRUSTED_PROXIES,
     phoneFormat: env.PHONE_FORMAT,
     graphiql: env.GRAPHIQL ?? !production,
     logLevel: env.LOG_LEVEL,

@@ -83,6 +83,16 @@ export const Environment = z.object({
     .optional(),
   SITE_URL: httpUrl.optional(),
   PHONE_CONFLICT: z.enum(['reject'], 'is not reject').default('reject'),
+  RATE_LIMITS: z
+    .enum(['on', 'off'], 'is neither on nor off')
+    .transform(value => value === 'on')
+    .optional(),
+  TRUSTED_PROXIES: z.coerce
+    .number('is not a number of proxies')
+    .int('is not a whole number')
+    .min(0, 'is negative')
+    .max(16, 'is more than 16')
+    .default(0),
   PHONE_FORMAT: z.enum(['wechat', 'e164', 'gotrue'], 'is neither wechat, e164 nor gotrue').default('wechat'),
   GRAPHIQL: flag.optional(),
   LOG_LEVEL: z

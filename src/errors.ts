@@ -87,6 +87,11 @@ export const catalogue = {
     message: 'WeChat answered without a phone number that can be used. Tap again.',
     remedy: 'tap again',
   },
+  over_request_rate_limit: {
+    status: 429,
+    message: 'This was done too often. Wait a little.',
+    remedy: 'wait',
+  },
   wechat_misconfigured: {
     status: 500,
     message: 'The WeChat app of this service is not configured properly. Tell the operator.',

@@ -1,5 +1,6 @@
 import { type Config, ConfigError } from './config.ts'
 import { type Database, openDatabase } from './db/database.ts'
+import { createLimits, type Limits } from './limits/limits.ts'
 import type { Logger } from './log.ts'
 import { createTokens, makeApiKey, type Tokens } from './tokens/jwt.ts'
 import { createRefreshTokens, type RefreshTokens } from './tokens/refresh_token.ts'
@@ -15,6 +16,7 @@ export interface Services {
   wechat: Wechat
   tokens: Tokens
   refreshTokens: RefreshTokens
+  limits: Limits
   log: Logger
   /** Ends the connections. */
   close(): Promise<void>
@@ -62,5 +64,6 @@ export async function createServices({ config, ownUrl, log, fetch }: ServiceOpti
   })
   const wechat = createWechat({ config: config.wechat, apiUrl, db, log, fetch })
   const refreshTokens = createRefreshTokens(config.dataKeys)
-  return { config, siteUrl, apiKeys, db, wechat, tokens, refreshTokens, log, close: () => db.close() }
+  const limits = createLimits(config, db)
+  return { config, siteUrl, apiKeys, db, wechat, tokens, refreshTokens, limits, log, close: () => db.close() }
 }

@@ -72,6 +72,8 @@ test('what is set is taken', () => {
     SERVICE_ROLE_KEY: 'a-service-role-key',
     SITE_URL: 'https://site.test//',
     PHONE_FORMAT: 'e164',
+    RATE_LIMITS: 'off',
+    TRUSTED_PROXIES: '2',
     GRAPHIQL: 'true',
     LOG_LEVEL: 'silent',
   })
@@ -92,10 +94,19 @@ test('what is set is taken', () => {
     },
     jwt: { expiry: 600, anonKey: 'an-anon-key', serviceRoleKey: 'a-service-role-key' },
     siteUrl: 'https://site.test',
+    rateLimits: false,
+    trustedProxies: 2,
     phoneFormat: 'e164',
     graphiql: true,
     logLevel: 'silent',
   })
+})
+
+test('rate limits are on by default, but for the embedded database', () => {
+  expect(parseConfig(production)).toMatchObject({ rateLimits: true, trustedProxies: 0 })
+  expect(parseConfig({ ...production, RATE_LIMITS: 'off' }).rateLimits).toBe(false)
+  expect(parseConfig({}, {}).rateLimits).toBe(false)
+  expect(parseConfig({ RATE_LIMITS: 'on' }, {}).rateLimits).toBe(true)
 })
 
 test('all faults are told together, ill-formed values beside missing ones', () => {
@@ -150,6 +161,11 @@ test.each<[env: Env, faults: string[]]>([
   [{ DATABASE_POOL_SIZE: '0' }, ['DATABASE_POOL_SIZE is not positive']],
   [{ DATA_KEY: ' , ,' }, ['DATA_KEY is nothing but commas']],
   [{ PHONE_FORMAT: 'E164' }, ['PHONE_FORMAT is neither wechat, e164 nor gotrue']],
+  [{ RATE_LIMITS: 'true' }, ['RATE_LIMITS is neither on nor off']],
+  [{ TRUSTED_PROXIES: 'all' }, ['TRUSTED_PROXIES is not a number of proxies']],
+  [{ TRUSTED_PROXIES: '-1' }, ['TRUSTED_PROXIES is negative']],
+  [{ TRUSTED_PROXIES: '1.5' }, ['TRUSTED_PROXIES is not a whole number']],
+  [{ TRUSTED_PROXIES: '17' }, ['TRUSTED_PROXIES is more than 16']],
   [{ LOG_LEVEL: 'loud' }, ['LOG_LEVEL is not fatal, error, warn, info, debug, trace or silent']],
   [
     { WECHAT_APP_ID: 'wx1', WECHAT_APP_SECRET: 'x' },

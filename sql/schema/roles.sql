@@ -13,6 +13,7 @@
 --   auth_binder   codes and phones of the session's own user
 --   auth_steward  the functions of administrators
 --   auth_courier  WeChat's access tokens
+--   auth_limiter  the counters of the rate limits
 do $$
 declare
   v_role text;
@@ -21,7 +22,7 @@ declare
 begin
   foreach v_role in array array[
     'anon', 'authenticated', 'service_role', 'authenticator',
-    'auth_signer', 'auth_keeper', 'auth_binder', 'auth_steward', 'auth_courier'
+    'auth_signer', 'auth_keeper', 'auth_binder', 'auth_steward', 'auth_courier', 'auth_limiter'
   ] loop
     if not exists (select from pg_catalog.pg_roles where rolname = v_role) then
       begin
@@ -34,7 +35,9 @@ begin
   end loop;
   begin
     -- The migrating login hands functions over to the duties and replaces them later: it must be able to become each.
-    foreach v_role in array array['auth_signer', 'auth_keeper', 'auth_binder', 'auth_steward', 'auth_courier'] loop
+    foreach v_role in array array[
+      'auth_signer', 'auth_keeper', 'auth_binder', 'auth_steward', 'auth_courier', 'auth_limiter'
+    ] loop
       if v_has_options then
         if not (pg_has_role(current_user, v_role, 'usage') and pg_has_role(current_user, v_role, 'set')) then
           execute format('grant %I to %I with inherit true, set true', v_role, current_user);

@@ -10,6 +10,8 @@ export interface Database {
    * (`database_unavailable`, and what SQL raises by a private SQLSTATE).
    */
   one<Row extends object>(statement: Statement, values: unknown[]): Promise<Row>
+  /** The same, with all its rows. */
+  all<Row extends object>(statement: Statement, values: unknown[]): Promise<Row[]>
   close(): Promise<void>
 }
 
@@ -46,21 +48,18 @@ export function openDatabase({ url, poolSize, timeoutMs, log }: DatabaseOptions)
   // Without a listener a connection that the server closes while it is idle ends the process.
   pool.on('error', error => log.warn({ err: error }, 'an idle database connection was lost'))
 
+  async function all<Row extends object>({ name, text }: Statement, values: unknown[]): Promise<Row[]> {
+    try {
+      return (await pool.query<Row>({ name, text, values, query_timeout: timeoutMs } as QueryConfig)).rows
+    } catch (error) {
+      throw fromDatabase(error)
+    }
+  }
   return {
     pool,
-    async one<Row extends object>({ name, text }: Statement, values: unknown[]) {
-      try {
-        const { rows } = await pool.query<Row>({
-          name,
-          text,
-          values,
-          query_timeout: timeoutMs,
-        } as QueryConfig)
-        return rows[0]!
-      } catch (error) {
-        throw fromDatabase(error)
-      }
-    },
+    all,
+    one: async <Row extends object>(statement: Statement, values: unknown[]) =>
+      (await all<Row>(statement, values))[0]!,
     close: () => pool.end(),
   }
 }

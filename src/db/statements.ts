@@ -78,6 +78,10 @@ export const statements = {
     name: 'wechat_put_access_token',
     text: 'select auth_private.wechat_put_access_token($1, $2, $3, $4, $5) as expires_at',
   },
+  countOperations: {
+    name: 'count_operations',
+    text: 'select key, points, ms_left from auth_private.count_operations($1, $2, $3)',
+  },
   schemaVersion: {
     name: 'schema_version',
     text: 'select coalesce(max(version), 0) as version from auth_private.migrations',
@@ -189,6 +193,14 @@ export const putAccessToken = async (
       token?.expires_in ?? null,
     ])
   ).expires_at
+
+/** How often each key was counted in its window, these operations included, and how long the window still runs. */
+export const countOperations = (db: Database, keys: string[], points: number[], windowMs: number[]) =>
+  db.all<{ key: string; points: number; ms_left: number }>(statements.countOperations, [
+    keys,
+    points,
+    windowMs,
+  ])
 
 export const schemaVersion = async (db: Database) =>
   (await db.one<{ version: number }>(statements.schemaVersion, [])).version

@@ -15,7 +15,11 @@ const extensionsOf = ({ code, wechat, retryAfter }: AppError) => ({
 export const refusal = (error: AppError) => ({
   type: 'json' as const,
   statusCode: error.status,
-  headers: { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' },
+  headers: {
+    'content-type': 'application/json; charset=utf-8',
+    'cache-control': 'no-store',
+    ...(error.retryAfter !== undefined && { 'retry-after': String(error.retryAfter) }),
+  },
   json: { errors: [{ message: error.message, extensions: extensionsOf(error) as JSONValue }] },
 })
 

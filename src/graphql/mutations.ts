@@ -11,7 +11,7 @@ import {
 import { extendSchema } from 'postgraphile/utils'
 import { currentUser } from '../rpc/current_user.ts'
 import { rpcs } from '../rpc/index.ts'
-import { parseInput } from '../rpc/rpc.ts'
+import { execute } from '../rpc/rpc.ts'
 import type { RequestContext } from './requests.ts'
 
 const EMPTY = Object.freeze({})
@@ -82,7 +82,7 @@ function planOf(rpc: (typeof rpcs)[number]) {
     return sideEffect(
       [wechatContext(), $input],
       async ([{ services, ...call }, { clientMutationId, ...input }]) => ({
-        ...(await rpc.run(services, call, parseInput(rpc.input, input))),
+        ...(await execute(rpc, services, call, input)),
         clientMutationId,
       }),
     )

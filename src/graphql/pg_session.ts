@@ -21,6 +21,7 @@ export const pgSessionPlugin = (services: Services, pgService: string): Graphile
         const call = args.requestContext?.wechatCall ?? {
           caller: { role: 'anon' as const },
           appid: services.config.wechat.defaultAppid,
+          address: undefined,
         }
         const context = args.contextValue as unknown as RequestContext & Record<string, WithPgClient>
         context.wechat = { ...call, services }

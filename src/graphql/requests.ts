@@ -1,5 +1,5 @@
 import { AppError } from '../errors.ts'
-import { type Call, identify } from '../rpc/rpc.ts'
+import { type Call, countCall, identify } from '../rpc/rpc.ts'
 import type { Services } from '../services.ts'
 import { refusal } from './errors.ts'
 
@@ -30,10 +30,13 @@ export const requestPlugin = (services: Services): GraphileConfig.Plugin => ({
         if (request.path !== (resolvedPreset.grafserv?.graphqlPath ?? '/graphql')) return next()
         request.preferJSON = true
         try {
-          request.requestContext.wechatCall = await identify(
+          const call = await identify(
             services,
             name => [request.headers[name]].flat()[0],
+            request.requestContext.node?.req,
           )
+          await countCall(services, 'request', call)
+          request.requestContext.wechatCall = call
         } catch (error) {
           if (error instanceof AppError) return refusal(error)
           throw error

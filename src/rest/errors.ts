@@ -9,6 +9,13 @@ const NEW_FORMAT_SINCE = '2024-01-01'
 /** A dead session cannot log out with 403: MemFire's client would keep it for ever; 401 lets it go. */
 const endsAsUnauthorized = new Set<ErrorCode>(['bad_jwt', 'session_not_found', 'user_banned'])
 
+function statusOf(path: string, { code, status }: AppError): number {
+  if (path.endsWith('/logout') && endsAsUnauthorized.has(code)) return 401
+  // On 429 MemFire's client would throw its session away; on 503 it keeps it.
+  if (path.endsWith('/token') && code === 'over_request_rate_limit') return 503
+  return status
+}
+
 /** The end of every REST request that fails: the catalogue's name and status, in GoTrue's two formats. */
 export const errorHandler =
   (log: Logger): ErrorRequestHandler =>
@@ -17,8 +24,7 @@ export const errorHandler =
     const error = fromBodyParser(fromDatabase(raw))
     if (error instanceof AppError) {
       logFailure(log, error)
-      const isLogout = req.path.endsWith('/logout') && endsAsUnauthorized.has(error.code)
-      return sendError(req, res, error, isLogout ? 401 : error.status)
+      return sendError(req, res, error, statusOf(req.path, error))
     }
     sendError(req, res, new AppError('unexpected_failure'), 500, { error_id: logUnforeseen(log, error) })
   }

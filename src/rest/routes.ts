@@ -5,7 +5,7 @@ import type { UserRow } from '../db/statements.ts'
 import { AppError } from '../errors.ts'
 import { currentUser } from '../rpc/current_user.ts'
 import { refreshSession } from '../rpc/refresh_session.ts'
-import { identify, parseInput, type Rpc } from '../rpc/rpc.ts'
+import { countCall, execute, identify, parseInput, type Rpc } from '../rpc/rpc.ts'
 import type { Session } from '../rpc/session.ts'
 import { signOut } from '../rpc/sign_out.ts'
 import { wechatBindPhone } from '../rpc/wechat_bind_phone.ts'
@@ -48,7 +48,11 @@ export function authRouter(services: Services): Router {
     {
       method: 'get',
       path: '/user',
-      handle: async (req, res) => res.json(userJson(await currentUser(services, await callOf(req)), format)),
+      handle: async (req, res) => {
+        const call = await callOf(req)
+        await countCall(services, 'request', call)
+        res.json(userJson(await currentUser(services, call), format))
+      },
     },
     {
       method: 'get',
@@ -64,12 +68,12 @@ export function authRouter(services: Services): Router {
   ): Route['handle'] {
     return async (req, res) => {
       const call = await callOf(req)
-      const body = render(await rpc.run(services, call, parseInput(rpc.input, inputOf(req), snakeCase)))
+      const body = render(await execute(rpc, services, call, inputOf(req), snakeCase))
       return body === undefined ? res.status(204).end() : res.json(body)
     }
   }
 
-  const callOf = (req: Request) => identify(services, name => req.get(name))
+  const callOf = (req: Request) => identify(services, name => req.get(name), req)
 
   const router = Router()
   router.use((_req, res, next) => {

@@ -8,7 +8,7 @@ import { type Session, sessionOf } from './session.ts'
 export const refreshSession: Rpc<{ refreshToken: string }, { session: Session }> = {
   name: 'refreshSession',
   description:
-    'Exchanges a refresh token for a new access token and the next refresh token. Errors: validation_failed, refresh_token_not_found, refresh_token_already_used, user_banned, database_unavailable.',
+    'Exchanges a refresh token for a new access token and the next refresh token. Errors: validation_failed, refresh_token_not_found, refresh_token_already_used, user_banned, over_request_rate_limit, database_unavailable.',
   sdl: {
     input: '"""The refresh token of the session."""\nrefreshToken: String!',
     payload: '"""The session, with new tokens."""\nsession: Session',
@@ -19,6 +19,7 @@ export const refreshSession: Rpc<{ refreshToken: string }, { session: Session }>
       .min(1, 'is empty')
       .max(1024, 'is too long'),
   }),
+  sessionOf: ({ refreshTokens }, { refreshToken }) => refreshTokens.read(refreshToken)?.sessionId,
   async run(services, _call, { refreshToken }) {
     const token = services.refreshTokens.read(refreshToken)
     if (!token) throw new AppError('refresh_token_not_found')

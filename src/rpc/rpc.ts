@@ -1,6 +1,9 @@
+import type { IncomingMessage } from 'node:http'
 import { z } from 'zod'
 import type { Config } from '../config.ts'
 import { AppError } from '../errors.ts'
+import { addressOf } from '../limits/address.ts'
+import type { rules } from '../limits/rules.ts'
 import type { Services } from '../services.ts'
 import { callerOf } from '../tokens/caller.ts'
 import type { Caller, UserClaims } from '../tokens/jwt.ts'
@@ -10,22 +13,51 @@ export interface Call {
   caller: Caller
   /** Of `x-wechat-appid`, else the default app. */
   appid: string
+  /** Of the client, as the rate limits count it; undefined where the transport does not tell. */
+  address: string | undefined
 }
 
 /**
  * One capability: the whole operation, once. GraphQL (src/graphql/mutations.ts) and REST (src/rest/routes.ts) are two
- * ways of calling `run`.
+ * ways of calling it, by `execute`.
  */
 export interface Rpc<Input, Result> {
-  /** The mutation's name. */
-  name: string
+  /** The mutation's name, under which src/limits/rules.ts has its limits. */
+  name: keyof typeof rules
   /** The mutation's documentation. */
   description: string
   /** Fields of the mutation's input and payload, in SDL; the payload's are those of Result. */
   sdl: { input: string; payload: string }
   /** Checks what came from outside; its messages go to the caller. */
   input: z.ZodType<Input>
+  /** The session to be counted, where it is not the caller's. */
+  sessionOf?(services: Services, input: Input): string | undefined
   run(services: Services, call: Call, input: Input): Promise<Result>
+}
+
+/** Runs an operation: checks its input, counts it, and does it. `spell`: a field's name in the caller's protocol. */
+export async function execute<Input, Result>(
+  rpc: Rpc<Input, Result>,
+  services: Services,
+  call: Call,
+  given: unknown,
+  spell?: (name: string) => string,
+): Promise<Result> {
+  const input = parseInput(rpc.input, given, spell)
+  await countCall(services, rpc.name, call, rpc.sessionOf?.(services, input))
+  return rpc.run(services, call, input)
+}
+
+/** Counts what somebody does against the rate limits; the application's own backend has none. */
+export async function countCall(
+  { limits }: Services,
+  operation: keyof typeof rules,
+  { caller, address }: Call,
+  session?: string,
+): Promise<void> {
+  if (caller.role === 'service_role') return
+  const own = caller.role === 'authenticated' ? { user: caller.claims.sub, session: caller.sessionId } : {}
+  await limits.count(operation, { address, ...own, ...(session !== undefined && { session }) })
 }
 
 /** The checked input. Raises `validation_failed`, naming the field as its protocol spells it. */
@@ -53,13 +85,21 @@ export const Code = z
   .string({ error: issue => (issue.input === undefined ? 'is missing' : 'is not a string') })
   .regex(/^[\x21-\x7e]{1,512}$/, 'is not a code: 1 to 512 visible ASCII characters')
 
-/** Who calls, and of which app, by the headers of a request. Raises `bad_jwt` and `wechat_misconfigured`. */
+/**
+ * Who calls, and of which app, by the headers of a request, and by `req` from where. Raises `bad_jwt` and
+ * `wechat_misconfigured`.
+ */
 export async function identify(
   { tokens, config }: Services,
   header: (name: string) => string | undefined,
+  req: IncomingMessage | undefined,
 ): Promise<Call> {
   const caller = await callerOf(tokens, { authorization: header('authorization'), apikey: header('apikey') })
-  return { caller, appid: chooseApp(config, header('x-wechat-appid')) }
+  return {
+    caller,
+    appid: chooseApp(config, header('x-wechat-appid')),
+    address: req && addressOf(req, config.trustedProxies),
+  }
 }
 
 /** The app of the request: by the header `x-wechat-appid`, else the default. Raises `wechat_misconfigured`. */

@@ -6,7 +6,7 @@ import { type Rpc, requireUser } from './rpc.ts'
 export const signOut: Rpc<{ scope?: SignOutScope | null | undefined }, Record<string, never>> = {
   name: 'signOut',
   description:
-    'Ends sessions of the signed-in user: all (global, the default), this one (local), or all but this one (others). Errors: validation_failed, no_authorization, session_not_found, user_banned, database_unavailable.',
+    'Ends sessions of the signed-in user: all (global, the default), this one (local), or all but this one (others). Errors: validation_failed, no_authorization, session_not_found, user_banned, over_request_rate_limit, database_unavailable.',
   sdl: {
     input: '"""global, local or others; without it, global."""\nscope: String',
     payload: '',

@@ -33,7 +33,7 @@ const ODD_AGE_SECONDS = 600
 export const wechatBindPhone: Rpc<{ code: string }, { user: UserRow }> = {
   name: 'wechatBindPhone',
   description:
-    'Binds the phone that WeChat vouches for to the signed-in user, by the code of the phone button (`getPhoneNumber` or `getRealtimePhoneNumber`). The same code again, within 24 hours and on any node, gives the same outcome. Errors: validation_failed, no_authorization, session_not_found, user_banned, wechat_code_invalid, wechat_code_used, phone_exists, wechat_phone_unusable, wechat_misconfigured, wechat_unavailable, database_unavailable.',
+    'Binds the phone that WeChat vouches for to the signed-in user, by the code of the phone button (`getPhoneNumber` or `getRealtimePhoneNumber`). The same code again, within 24 hours and on any node, gives the same outcome. Errors: validation_failed, no_authorization, session_not_found, user_banned, wechat_code_invalid, wechat_code_used, phone_exists, wechat_phone_unusable, over_request_rate_limit, wechat_misconfigured, wechat_unavailable, database_unavailable.',
   sdl: {
     input: '"""The code of the tap on the phone button; single use, five minutes."""\ncode: String!',
     payload: '"""The user, with the phone."""\nuser: User',

@@ -10,7 +10,7 @@ import { type Session, sessionOf } from './session.ts'
 export const wechatSignIn: Rpc<{ code: string }, { session: Session }> = {
   name: 'wechatSignIn',
   description:
-    'Signs in with the code of `wx.login`. The user is created at first sight. Errors: validation_failed, wechat_code_invalid, wechat_user_blocked, user_banned, wechat_misconfigured, wechat_unavailable, database_unavailable.',
+    'Signs in with the code of `wx.login`. The user is created at first sight. Errors: validation_failed, wechat_code_invalid, wechat_user_blocked, user_banned, over_request_rate_limit, wechat_misconfigured, wechat_unavailable, database_unavailable.',
   sdl: {
     input:
       '"""The code that `wx.login` gave to the mini program; single use, five minutes."""\ncode: String!',

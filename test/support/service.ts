@@ -45,6 +45,7 @@ export async function startNode({ db, wechatUrl, env, log, fetch }: NodeOptions)
     JWT_SECRET,
     SITE_URL: 'http://site.test',
     WECHAT_API_URL: wechatUrl,
+    RATE_LIMITS: 'off',
     ...env,
   })
   const http = await listen('127.0.0.1', 0)

@@ -1,0 +1,51 @@
+import { createHmac } from 'node:crypto'
+import type { Config } from '../config.ts'
+import type { Database } from '../db/database.ts'
+import { AppError } from '../errors.ts'
+import { createCounters, SharedLimiter } from './counters.ts'
+import { type Counted, type Key, rules } from './rules.ts'
+
+export interface Limits {
+  /**
+   * Counts one operation by whoever is known of its caller. Raises `over_request_rate_limit` where that was one too many,
+   * `database_unavailable` where it cannot be counted.
+   */
+  count(operation: Counted, who: Partial<Record<Key, string | undefined>>): Promise<void>
+}
+
+const off: Limits = { count: async () => {} }
+
+/** The rate limits of src/limits/rules.ts, shared by all nodes by sql/schema/auth_private/count_operations.sql. */
+export function createLimits({ rateLimits, dataKeys }: Config, db: Database): Limits {
+  if (!rateLimits) return off
+  const counters = createCounters(db)
+  const limiters = Object.entries(rules).flatMap(([operation, list]) =>
+    list.map(({ by, points, seconds }) => ({
+      operation,
+      by,
+      limiter: new SharedLimiter(counters, {
+        keyPrefix: `${operation} by ${by} in ${seconds} s`,
+        points,
+        duration: seconds,
+      }),
+    })),
+  )
+  // Neither users nor addresses are to be read in the table.
+  const hide = (who: string) =>
+    createHmac('sha256', dataKeys[0]!).update(`limit:${who}`).digest('base64url').slice(0, 22)
+
+  return {
+    async count(operation, who) {
+      const counts = limiters.flatMap(({ operation: name, by, limiter }) =>
+        name === operation && who[by] !== undefined ? [limiter.consume(hide(`${by}:${who[by]}`))] : [],
+      )
+      const outcomes = await Promise.allSettled(counts)
+      const refusals = outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [outcome.reason] : []))
+      const failure = refusals.find(reason => reason instanceof Error)
+      if (failure) throw failure
+      if (refusals.length === 0) return
+      const ms = Math.max(...refusals.map(({ msBeforeNext }) => msBeforeNext))
+      throw new AppError('over_request_rate_limit', { retryAfter: Math.max(1, Math.ceil(ms / 1000)) })
+    },
+  }
+}
