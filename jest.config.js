@@ -4,6 +4,7 @@ export default {
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   globalSetup: './test/support/global_setup.ts',
   globalTeardown: './test/support/global_teardown.ts',
+  reporters: ['default', './test/support/leak_reporter.js'],
   testTimeout: 60_000,
   maxWorkers: '100%',
 }

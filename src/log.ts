@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
 import { formatWithOptions } from 'node:util'
-import { type Logger, pino } from 'pino'
+import { type DestinationStream, type Logger, pino } from 'pino'
 import pretty from 'pino-pretty'
 import type { AppError } from './errors.ts'
 
@@ -48,14 +48,15 @@ export function logUnforeseen(log: Logger, err: unknown): string {
   return errorId
 }
 
-/** One JSON object a line on standard output; readable lines on a terminal. */
-export function createLog(level: string): Logger {
+/** One JSON object a line, on standard output unless told otherwise; readable lines on a terminal. */
+export function createLog(level: string, destination?: DestinationStream): Logger {
   const options = {
     level,
     base: null,
     serializers: { err: serializeError },
     mixin: () => ({ ...requestStore.getStore() }),
   }
+  if (destination) return pino(options, destination)
   return process.stdout.isTTY
     ? pino(
         options,

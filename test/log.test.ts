@@ -1,6 +1,5 @@
 import { Writable } from 'node:stream'
-import { pino } from 'pino'
-import { maskPhones, requestStore, serializeError } from '../src/log.ts'
+import { createLog, maskPhones, serializeError } from '../src/log.ts'
 import {
   bindEntrances,
   freshOpenid,
@@ -29,16 +28,7 @@ beforeAll(async () => {
       done()
     },
   })
-  const log = pino(
-    {
-      level: 'trace',
-      base: null,
-      serializers: { err: serializeError },
-      mixin: () => ({ ...requestStore.getStore() }),
-    },
-    stream,
-  )
-  node = await startNode({ db, wechatUrl: simulator.url, log })
+  node = await startNode({ db, wechatUrl: simulator.url, log: createLog('trace', stream) })
 })
 afterAll(async () => {
   await node.close()

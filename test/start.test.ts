@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { graphql, post, send } from './support/client.ts'
+import { recordOutput } from './support/leaks.ts'
 import type { Node } from './support/service.ts'
 
 // `npm start` as a new user has it: everything embedded, nothing configured.
@@ -44,6 +45,7 @@ function launch(
 ): Started {
   const child = spawn(process.execPath, args, { env: env({ DATA_DIR: dataDir, PORT: '0', ...more }) })
   children.push(child)
+  recordOutput(child)
   let output = ''
   for (const stream of [child.stdout!, child.stderr!]) stream.on('data', chunk => (output += chunk))
   return { child, output: () => output }

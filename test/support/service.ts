@@ -1,11 +1,13 @@
+import express from 'express'
 import { createApp } from '../../src/app.ts'
 import { type Env, parseConfig } from '../../src/config.ts'
-import { createLog, type Logger } from '../../src/log.ts'
+import type { Logger } from '../../src/log.ts'
 import { listen } from '../../src/server.ts'
 import { createServices, type Services } from '../../src/services.ts'
 import { createSimulator, type Simulator, simulatorApp } from '../../src/simulator/index.ts'
 import type { Fetch } from '../../src/wechat/http.ts'
 import type { TestDatabase } from './database.ts'
+import { recordAnswers, recordedLog, recordSecrets, secret } from './leaks.ts'
 
 export const JWT_SECRET = 'a secret of the tests, 32 bytes or more'
 
@@ -20,7 +22,7 @@ export async function startSimulator(
 ): Promise<TestSimulator> {
   const simulator = createSimulator(options)
   const http = await listen('127.0.0.1', 0)
-  http.serve(simulatorApp(simulator))
+  http.serve(express().use(recordSecrets, simulatorApp(simulator)))
   return Object.assign(Object.create(simulator) as Simulator, { url: http.url, close: () => http.close() })
 }
 
@@ -49,9 +51,10 @@ export async function startNode({ db, wechatUrl, env, log, fetch }: NodeOptions)
     ...env,
   })
   const http = await listen('127.0.0.1', 0)
-  const services = await createServices({ config, ownUrl: http.url, log: log ?? createLog('silent'), fetch })
+  const services = await createServices({ config, ownUrl: http.url, log: log ?? recordedLog(), fetch })
   const app = await createApp(services)
-  http.serve(app.express)
+  for (const value of [JWT_SECRET, ...Object.values(config.wechat.apps)]) secret(value)
+  http.serve(express().disable('x-powered-by').use(recordAnswers, app.express))
   return {
     url: http.url,
     services,

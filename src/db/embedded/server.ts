@@ -30,6 +30,8 @@ export async function spawnServer(site: Site, port: number): Promise<Server> {
   try {
     const args = [...serverArguments(site.pgData), String(port)]
     args.push('-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=')
+    // A statement, and the detail of an error, may hold a phone.
+    args.push('-c', 'log_error_verbosity=terse', '-c', 'log_min_error_statement=panic')
     if (!site.durable)
       for (const name of ['fsync', 'full_page_writes', 'synchronous_commit']) args.push('-c', `${name}=off`)
     const child = spawn(site.postgres, args, {
