@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Environment } from '../src/environment.ts'
+import { rules } from '../src/limits/rules.ts'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 const read = (name: string) => readFileSync(join(root, name), 'utf8')
@@ -96,4 +97,15 @@ test('the README names every variable of the configuration', () => {
   const inCode = Object.keys(Environment.shape)
   expect(inCode.length).toBeGreaterThan(20)
   expect(inCode.filter(name => name !== 'NODE_ENV' && !read('README.md').includes(`\`${name}\``))).toEqual([])
+})
+
+test('the table of rate limits is that of the code', () => {
+  const table = [...read('docs/operations.md').matchAll(/^\| `(\w+)` \| (\w+) \| (\d+) \| (\d+) \|$/gm)].map(
+    ([, operation, by, points, seconds]) => [operation, by, Number(points), Number(seconds)],
+  )
+  expect(table).toEqual(
+    Object.entries(rules).flatMap(([operation, list]) =>
+      list.map(({ by, points, seconds }) => [operation, by, points, seconds]),
+    ),
+  )
 })
