@@ -81,7 +81,7 @@ function planOf(rpc: (typeof rpcs)[number]) {
     const $input = args.getRaw('input') as Step<{ clientMutationId?: string | null }>
     return sideEffect(
       [wechatContext(), $input],
-      async ([{ services, ...call }, { clientMutationId, ...input }]) => ({
+      async ([{ services, call }, { clientMutationId, ...input }]) => ({
         ...(await execute(rpc, services, call, input)),
         clientMutationId,
       }),
@@ -90,7 +90,7 @@ function planOf(rpc: (typeof rpcs)[number]) {
 }
 
 function currentUserPlan() {
-  const $answer = lambda(wechatContext(), async ({ services, ...call }) => ({
+  const $answer = lambda(wechatContext(), async ({ services, call }) => ({
     user: call.caller.role === 'authenticated' ? await currentUser(services, call) : null,
   }))
   return access($answer, 'user')

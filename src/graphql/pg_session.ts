@@ -2,8 +2,8 @@ import type { PoolClient } from 'pg'
 import type { WithPgClient } from 'postgraphile/@dataplan/pg'
 import { isReadTimeout } from '../db/errors.ts'
 import { statements } from '../db/statements.ts'
+import type { Call } from '../rpc/rpc.ts'
 import type { Services } from '../services.ts'
-import type { Caller } from '../tokens/jwt.ts'
 import type { RequestContext } from './requests.ts'
 
 /**
@@ -24,18 +24,19 @@ export const pgSessionPlugin = (services: Services, pgService: string): Graphile
           address: undefined,
         }
         const context = args.contextValue as unknown as RequestContext & Record<string, WithPgClient>
-        context.wechat = { ...call, services }
+        context.wechat = { services, call }
         const ours = args.resolvedPreset?.pgServices?.find(({ name }) => name === pgService)
         if (!ours)
           throw new Error(`There is no pgService "${pgService}": name the one that has the schema auth`)
-        context[ours.withPgClientKey] = asCaller(context[ours.withPgClientKey]!, call.caller)
+        context[ours.withPgClientKey] = asCaller(context[ours.withPgClientKey]!, call)
         return result
       },
     },
   },
 })
 
-function asCaller(withPgClient: WithPgClient, caller: Caller): WithPgClient {
+function asCaller(withPgClient: WithPgClient, call: Call): WithPgClient {
+  const { caller } = call
   const { name, text } = caller.role === 'authenticated' ? statements.setUser : statements.setCaller
   const values = [
     JSON.stringify(caller.role === 'authenticated' ? caller.claims : { role: caller.role }),
@@ -47,6 +48,7 @@ function asCaller(withPgClient: WithPgClient, caller: Caller): WithPgClient {
       client.withTransaction(async transaction => {
         try {
           await transaction.query({ name, text, values })
+          call.isEntered = true
           return await callback(transaction)
         } catch (error) {
           // The driver gave up on a statement that still runs, and a rollback would wait behind it: the connection goes,

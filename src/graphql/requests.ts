@@ -1,11 +1,12 @@
+import type { Result } from 'postgraphile/grafserv'
 import { AppError } from '../errors.ts'
-import { type Call, countCall, identify } from '../rpc/rpc.ts'
+import { type Call, countCall, enterSession, identify } from '../rpc/rpc.ts'
 import type { Services } from '../services.ts'
 import { refusal } from './errors.ts'
 
 /** What the GraphQL context holds for us. */
 export interface RequestContext {
-  wechat: Call & { services: Services }
+  wechat: { services: Services; call: Call }
 }
 
 declare global {
@@ -29,6 +30,7 @@ export const requestPlugin = (services: Services): GraphileConfig.Plugin => ({
         const { requestDigest: request, resolvedPreset } = event
         if (request.path !== (resolvedPreset.grafserv?.graphqlPath ?? '/graphql')) return next()
         request.preferJSON = true
+        let result: Awaited<ReturnType<typeof next>>
         try {
           const call = await identify(
             services,
@@ -37,11 +39,13 @@ export const requestPlugin = (services: Services): GraphileConfig.Plugin => ({
           )
           await countCall(services, 'request', call)
           request.requestContext.wechatCall = call
+          result = await next()
+          // Nothing in the document needed the database: a dead token is told so all the same.
+          if (isExecuted(result)) await enterSession(services, call)
         } catch (error) {
           if (error instanceof AppError) return refusal(error)
           throw error
         }
-        const result = await next()
         if (result?.type !== 'json') return result
         const json = result.json as { data?: unknown; errors?: { extensions?: Record<string, unknown> }[] }
         const isRefused = json.data === undefined && json.errors !== undefined
@@ -58,3 +62,6 @@ export const requestPlugin = (services: Services): GraphileConfig.Plugin => ({
     },
   },
 })
+
+const isExecuted = (result: Result | null) =>
+  result?.type === 'json' && (result.json as { data?: unknown }).data !== undefined

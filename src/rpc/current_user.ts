@@ -6,5 +6,8 @@ import { type Call, requireUser } from './rpc.ts'
  * The signed-in user as he is now: `GET /user` and the query `currentUser`. Then
  * sql/schema/auth_private/get_user.sql, one statement. Raises `no_authorization`, `session_not_found`, `user_banned`.
  */
-export const currentUser = ({ db }: Services, { caller }: Call): Promise<UserRow> =>
-  getUser(db, requireUser(caller).sessionId)
+export async function currentUser({ db }: Services, call: Call): Promise<UserRow> {
+  const { sessionId } = requireUser(call.caller)
+  call.isEntered = true
+  return getUser(db, sessionId)
+}

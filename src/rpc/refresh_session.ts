@@ -20,6 +20,7 @@ export const refreshSession: Rpc<{ refreshToken: string }, { session: Session }>
       .max(1024, 'is too long'),
   }),
   sessionOf: ({ refreshTokens }, { refreshToken }) => refreshTokens.read(refreshToken)?.sessionId,
+  entersSession: false,
   async run(services, _call, { refreshToken }) {
     const token = services.refreshTokens.read(refreshToken)
     if (!token) throw new AppError('refresh_token_not_found')

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { z } from 'zod'
 import type { Config } from '../config.ts'
+import { getUser } from '../db/statements.ts'
 import { AppError } from '../errors.ts'
 import { addressOf } from '../limits/address.ts'
 import type { rules } from '../limits/rules.ts'
@@ -15,6 +16,8 @@ export interface Call {
   appid: string
   /** Of the client, as the rate limits count it; undefined where the transport does not tell. */
   address: string | undefined
+  /** Set once a statement has looked whether the caller's session still lives. */
+  isEntered?: boolean
 }
 
 /**
@@ -32,6 +35,8 @@ export interface Rpc<Input, Result> {
   input: z.ZodType<Input>
   /** The session to be counted, where it is not the caller's. */
   sessionOf?(services: Services, input: Input): string | undefined
+  /** The operation's own statements look whether the caller's session lives; it needs no look before. */
+  entersSession: boolean
   run(services: Services, call: Call, input: Input): Promise<Result>
 }
 
@@ -45,7 +50,19 @@ export async function execute<Input, Result>(
 ): Promise<Result> {
   const input = parseInput(rpc.input, given, spell)
   await countCall(services, rpc.name, call, rpc.sessionOf?.(services, input))
+  if (rpc.entersSession) call.isEntered = true
+  await enterSession(services, call)
   return rpc.run(services, call, input)
+}
+
+/**
+ * Fails where the caller's session has ended, unless a statement of the same request has looked or will: a dead token is
+ * good for nothing, not even for what needs none. Raises `session_not_found`, `user_banned`.
+ */
+export async function enterSession({ db }: Services, call: Call): Promise<void> {
+  if (call.isEntered || call.caller.role !== 'authenticated') return
+  await getUser(db, call.caller.sessionId)
+  call.isEntered = true
 }
 
 /** Counts what somebody does against the rate limits; the application's own backend has none. */

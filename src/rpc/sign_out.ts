@@ -14,6 +14,7 @@ export const signOut: Rpc<{ scope?: SignOutScope | null | undefined }, Record<st
   input: z.object({
     scope: z.enum(['global', 'local', 'others'], 'is neither global, local nor others').nullish(),
   }),
+  entersSession: true,
   async run({ db }, { caller }, { scope }) {
     await end(db, requireUser(caller).sessionId, scope ?? 'global')
     return {}

@@ -39,6 +39,7 @@ export const wechatBindPhone: Rpc<{ code: string }, { user: UserRow }> = {
     payload: '"""The user, with the phone."""\nuser: User',
   },
   input: z.object({ code: Code }),
+  entersSession: true,
   async run(services, { caller, appid }, { code }) {
     const { db, config } = services
     const { sessionId } = requireUser(caller)

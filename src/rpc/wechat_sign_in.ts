@@ -17,6 +17,7 @@ export const wechatSignIn: Rpc<{ code: string }, { session: Session }> = {
     payload: '"""The new session."""\nsession: Session',
   },
   input: z.object({ code: Code }),
+  entersSession: false,
   async run(services, { appid }, { code }) {
     const { openid, unionid } = await services.wechat.code2session(appid, code)
     const session = await signIn(services.db, appid, openid, unionid)

@@ -207,6 +207,46 @@ describe.each(Object.entries(entrances))('%s', (_name, entrance) => {
   })
 })
 
+describe.each<[string, string, string]>([
+  ['has ended', 'delete from auth.sessions where user_id = $1', 'session_not_found'],
+  ['is of a banned user', `update auth.users set banned_until = 'infinity' where id = $1`, 'user_banned'],
+])('a token whose session %s is good for nothing, not even for what needs none', (_what, end, expected) => {
+  const url = () => `${node.url}/auth/v1`
+  const query = (text: string) => (token: string) => graphql(node, text, {}, token)
+  test.each<[string, (token: string, refreshToken: string) => Promise<Answer>]>([
+    ['GraphQL, no field of ours', query('{ __typename }')],
+    ['GraphQL, introspection', query('{ __schema { queryType { name } } }')],
+    ['GraphQL, signing in', query('mutation { wechatSignIn(input: {code: "a-code"}) { clientMutationId } }')],
+    [
+      'GraphQL, refreshing',
+      (token, refreshToken) =>
+        graphql(
+          node,
+          'mutation ($t: String!) { refreshSession(input: {refreshToken: $t}) { clientMutationId } }',
+          { t: refreshToken },
+          token,
+        ),
+    ],
+    ['REST, signing in', token => post(`${url()}/wechat_mini/login`, { code: 'a-code' }, token)],
+    [
+      'REST, refreshing',
+      (token, refreshToken) =>
+        post(`${url()}/token?grant_type=refresh_token`, { refresh_token: refreshToken }, token),
+    ],
+  ])('%s', async (_entrance, use) => {
+    const [user, other] = [await signIn(node, simulator), await signIn(node, simulator)]
+    await db.owner.query(end, [user.userId])
+    const calls = simulator.callCounts.jscode2session
+    const { body } = await use(user.accessToken, other.refreshToken)
+    expect(body.errors?.[0].extensions.code ?? body.error_code).toBe(expected)
+    expect(Object.values(body.data ?? {}).filter(value => value !== null)).toEqual([])
+    expect(simulator.callCounts.jscode2session).toBe(calls)
+    expect(
+      await db.rows('select refresh_counter from auth.sessions where user_id = $1', [other.userId]),
+    ).toEqual([{ refresh_counter: '0' }])
+  })
+})
+
 describe.each(everyRound)('round %i', () => {
   test('100 refreshes of one token at once: one session, and everybody holds the active token', async () => {
     const user = await signIn(node, simulator)
