@@ -243,6 +243,25 @@ describe.each(everyRound)('round %i', () => {
   })
 })
 
+describe.each(everyRound)('round %i', () => {
+  test('three nodes that count the same things in another order lose nothing and do not deadlock', async () => {
+    const all = await Promise.all([node(0), node(1), node(2)])
+    const counted = Array.from({ length: 600 }, (_, n) => ({
+      session: `session ${(n * 7) % 10}`,
+      address: `address ${(n * 13) % 4}`,
+    }))
+    const outcomes = await Promise.allSettled(
+      counted.map((who, n) => all[n % 3]!.services.limits.count('refreshSession', who)),
+    )
+    // 60 a session, 150 an address: within the limits.
+    expect(outcomes.filter(({ status }) => status === 'rejected')).toEqual([])
+    expect(await counters()).toEqual([
+      ...Array(4).fill(['refreshSession by address in 60 s', 150]),
+      ...Array(10).fill(['refreshSession by session in 60 s', 60]),
+    ])
+  })
+})
+
 describe('client addresses', () => {
   const tries = async (node: Node, forwarded: string[]) => {
     for (const entry of forwarded) {
