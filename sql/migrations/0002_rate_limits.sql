@@ -26,7 +26,7 @@ begin
 end
 $$;
 
-grant usage on schema auth, auth_private to auth_limiter;
+grant usage on schema auth_private to auth_limiter;
 grant create on schema auth_private to auth_limiter;
 
 -- Why: the limits hold for all nodes together, so the counters are rows. Unlogged: they live for minutes, and after a

@@ -13,13 +13,14 @@ create policy identities_signer_insert on auth.identities for insert to auth_sig
     and exists (select from auth.users u where u.id = user_id));
 create policy identities_signer_update on auth.identities for update to auth_signer
   using (
-    appid = (select auth_private.signing_identity() ->> 'appid')
+    provider = 'wechat_mini'
+    and appid = (select auth_private.signing_identity() ->> 'appid')
     and provider_id = (select auth_private.signing_identity() ->> 'openid'));
 -- An identity names nobody to whom it does not lead: seeing the others of the same user is harmless, and cannot be
 -- told here without asking this table about itself.
 create policy identities_signer_select on auth.identities for select to auth_signer using (true);
 
-grant select, insert (id, wechat_id, wechat_unionid, app_metadata),
+grant select, insert (wechat_id, wechat_unionid, app_metadata),
   update (wechat_unionid, last_sign_in_at, updated_at) on auth.users to auth_signer;
 create policy users_signer_select on auth.users for select to auth_signer
   using (

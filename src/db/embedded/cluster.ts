@@ -114,8 +114,10 @@ async function createCluster(site: Site): Promise<void> {
 
 /** Takes max_connections = 100 and shared_buffers = 128MB by itself, or less where the system cannot give that. */
 async function initdb(site: Site, directory: string): Promise<void> {
-  const args = ['-D', directory, '-U', 'postgres', '-E', 'UTF8', '--locale=C', '--no-instructions']
-  args.push('--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--auth=reject')
+  const args = ['-D', directory, '-U', 'postgres', '-E', 'UTF8', '--no-instructions', '--auth=reject']
+  // The system's C.UTF-8, which not every system has, is the nearest that versions before 17 know.
+  if (site.major < 17) args.push('--locale=C.UTF-8')
+  else args.push('--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8')
   if (!site.durable) args.push('--no-sync')
   const { code, output } = await run(site.initdb, args, { user: site.user, cwd: directory })
   if (code !== 0) throw new EmbeddedError('failed', `initdb failed in ${site.dataDir}: ${output.trim()}`)

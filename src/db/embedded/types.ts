@@ -8,15 +8,15 @@ export type Log = (
 /** An operating system user that PostgreSQL runs as. */
 export type OsUser = { name: string; uid: number; gid: number }
 
+/** PostgreSQL's programs: absolute paths, and the major version of them. */
+export type Programs = { postgres: string; initdb: string; major: number }
+
 /** Everything that stays the same while one data directory is served. */
-export type Site = {
+export type Site = Programs & {
   /** Real path of DATA_DIR. */
   dataDir: string
   /** PGDATA: `<dataDir>/postgres`. */
   pgData: string
-  /** Absolute paths of the programs. */
-  postgres: string
-  initdb: string
   /** Whom to run PostgreSQL as; undefined: as ourselves. */
   user: OsUser | undefined
   durable: boolean
