@@ -4,6 +4,9 @@ import type { AddressInfo } from 'node:net'
 /** Requests in flight at a shutdown have this long. */
 const GRACE_MS = 10_000
 
+/** How long a client may take for its headers, and for its whole request; node's own limits are minutes. */
+const PATIENCE = { headersMs: 10_000, requestMs: 30_000, checkMs: 1_000 }
+
 export interface HttpServer {
   /** With the real port: `PORT=0` picks a free one. */
   url: string
@@ -17,11 +20,18 @@ export interface HttpServer {
 export class ListenError extends Error {}
 
 /** Listens at once, so that the service's own URL is known to everything that is built with it. */
-export async function listen(host: string, port: number): Promise<HttpServer> {
+export async function listen(host: string, port: number, patience = PATIENCE): Promise<HttpServer> {
   let listener: RequestListener = (_req, res) => {
     res.writeHead(503, { 'retry-after': '1' }).end()
   }
-  const server = createServer((req, res) => listener(req, res))
+  const options = {
+    // Of two Authorization headers node would drop the second unread; joined they are no token.
+    joinDuplicateHeaders: true,
+    headersTimeout: patience.headersMs,
+    requestTimeout: patience.requestMs,
+    connectionsCheckingInterval: patience.checkMs,
+  }
+  const server = createServer(options, (req, res) => listener(req, res))
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const taken = `Port ${port} of ${host} is taken by another program: choose another with PORT=…, or PORT=0 for a free one.`

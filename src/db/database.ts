@@ -1,6 +1,6 @@
 import pg from 'pg'
 import type { Logger } from '../log.ts'
-import { fromDatabase } from './errors.ts'
+import { fromDatabase, isUnavailable } from './errors.ts'
 
 /** The web service's connections. */
 export interface Database {
@@ -49,10 +49,18 @@ export function openDatabase({ url, poolSize, timeoutMs, log }: DatabaseOptions)
   pool.on('error', error => log.warn({ err: error }, 'an idle database connection was lost'))
 
   async function all<Row extends object>({ name, text }: Statement, values: unknown[]): Promise<Row[]> {
-    try {
-      return (await pool.query<Row>({ name, text, values, query_timeout: timeoutMs } as QueryConfig)).rows
-    } catch (error) {
+    // Not pool.query: it ends the connection after any error, also one that our SQL raises.
+    let isBroken = false
+    const client = await pool.connect().catch(error => {
       throw fromDatabase(error)
+    })
+    try {
+      return (await client.query<Row>({ name, text, values, query_timeout: timeoutMs } as QueryConfig)).rows
+    } catch (error) {
+      isBroken = isUnavailable(error)
+      throw fromDatabase(error)
+    } finally {
+      client.release(isBroken)
     }
   }
   return {

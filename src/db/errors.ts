@@ -18,8 +18,9 @@ const driverMessages = [
   'Client was closed',
 ]
 // Class 08: connection exceptions. 57P0x: shutdown, crash, not yet ready. 25006: a read-only standby after a failover.
-// 53xxx: out of connections, memory, disk. 57014: statement timeout. 55P03: lock not available. 40xxx: try again.
-const sqlstates = /^(08...|57P0.|25006|53...|57014|55P03|40001|40P01)$/
+// 28xxx, 3D000: the login's password, or the database, is being changed. 53xxx: out of connections, memory, disk. 57014:
+// statement timeout. 55P03: lock not available. 40xxx: try again.
+const sqlstates = /^(08...|57P0.|25006|28...|3D000|53...|57014|55P03|40001|40P01)$/
 
 /** The database cannot be reached at a start; the message names the variable. */
 export class UnreachableError extends Error {}
@@ -27,7 +28,7 @@ export class UnreachableError extends Error {}
 /** For the first connection of a start: what the person at the terminal can mend, in his words. */
 export const orUnreachable = (variable: string) => (error: unknown) => {
   const reason = error instanceof AppError ? error.cause : error
-  if (!isUnavailable(reason) && !/^28/.test(String((reason as { code?: unknown }).code))) throw error
+  if (!isUnavailable(reason)) throw error
   const { message, code } = reason as Error & { code?: string }
   throw new UnreachableError(`The database of ${variable} cannot be reached: ${message || code}`, {
     cause: error,

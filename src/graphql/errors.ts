@@ -63,3 +63,11 @@ export const maskError =
     const error_id = logUnforeseen(log, cause ?? error)
     return replace(catalogue.unexpected_failure.message, { code: 'unexpected_failure', error_id })
   }
+
+/** The words of GraphQL about a document, without the values that they quote: one of them may be a code. */
+export const withoutValues = (message: string) =>
+  message
+    .replace(/^(Syntax Error: .*?\b(?:Name|Int|Float|String|BlockString)) ".*"/s, '$1')
+    .replace(/( cannot represent [\w -]+): .*$/s, '$1')
+    .replace(/^(Expected value of type .*?), found .*$/s, '$1')
+    .replace(/^Value ".*" (does not exist in .*? enum).*$/s, 'The value $1')

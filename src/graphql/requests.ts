@@ -2,11 +2,16 @@ import type { Result } from 'postgraphile/grafserv'
 import { AppError } from '../errors.ts'
 import { type Call, countCall, enterSession, identify } from '../rpc/rpc.ts'
 import type { Services } from '../services.ts'
-import { refusal } from './errors.ts'
+import { refusal, withoutValues } from './errors.ts'
 
 /** What the GraphQL context holds for us. */
 export interface RequestContext {
   wechat: { services: Services; call: Call }
+}
+
+interface RequestError {
+  message: string
+  extensions?: Record<string, unknown>
 }
 
 declare global {
@@ -47,16 +52,21 @@ export const requestPlugin = (services: Services): GraphileConfig.Plugin => ({
           throw error
         }
         if (result?.type !== 'json') return result
-        const json = result.json as { data?: unknown; errors?: { extensions?: Record<string, unknown> }[] }
+        const json = result.json as { data?: unknown; errors?: RequestError[] }
         const isRefused = json.data === undefined && json.errors !== undefined
         const code = result.statusCode >= 500 ? 'unexpected_failure' : 'validation_failed'
         for (const error of isRefused ? json.errors! : []) {
           if (error.extensions?.code === undefined) error.extensions = { code }
+          error.message = withoutValues(error.message)
         }
         return {
           ...result,
           statusCode: isRefused && result.statusCode === 200 ? 400 : result.statusCode,
-          headers: { ...result.headers, 'cache-control': 'no-store' },
+          headers: {
+            ...result.headers,
+            'cache-control': 'no-store',
+            ...(result.statusCode === 405 && { allow: 'POST' }),
+          },
         }
       },
     },

@@ -10,9 +10,11 @@ const NEW_FORMAT_SINCE = '2024-01-01'
 const endsAsUnauthorized = new Set<ErrorCode>(['bad_jwt', 'session_not_found', 'user_banned'])
 
 function statusOf(path: string, { code, status }: AppError): number {
-  if (path.endsWith('/logout') && endsAsUnauthorized.has(code)) return 401
+  // Express serves a route in capitals and with a slash at its end, too.
+  const route = path.toLowerCase().replace(/\/$/, '')
+  if (route.endsWith('/logout') && endsAsUnauthorized.has(code)) return 401
   // On 429 MemFire's client would throw its session away; on 503 it keeps it.
-  if (path.endsWith('/token') && code === 'over_request_rate_limit') return 503
+  if (route.endsWith('/token') && code === 'over_request_rate_limit') return 503
   return status
 }
 
@@ -40,6 +42,9 @@ function fromBodyParser(error: unknown): unknown {
   if (error instanceof AppError || typeof status !== 'number' || status >= 500) return error
   if (type === 'entity.too.large') {
     return new AppError('validation_failed', { status: 413, message: 'The body is too large' })
+  }
+  if (status === 415) {
+    return new AppError('validation_failed', { status, message: 'The charset or encoding is not supported' })
   }
   if (type === 'entity.parse.failed')
     return new AppError('validation_failed', { message: 'The body is not JSON' })

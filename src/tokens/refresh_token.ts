@@ -34,7 +34,7 @@ export function createRefreshTokens(keys: Buffer[]): RefreshTokens {
       if (!keys.some(key => timingSafeEqual(mac(key, body), bytes.subarray(BODY_BYTES)))) return undefined
       const hex = body.toString('hex', 1, 17)
       return {
-        sessionId: hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5'),
+        sessionId: hex.replace(/(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-'),
         counter: body.readBigInt64BE(17),
       }
     },

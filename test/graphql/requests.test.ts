@@ -1,4 +1,4 @@
-import { graphql, post, send, signIn } from '../support/client.ts'
+import { graphql, send, signIn } from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 import { type Node, startNode, startSimulator, type TestSimulator } from '../support/service.ts'
 
@@ -19,64 +19,6 @@ afterAll(async () => {
 
 const aliases = (n: number, field: string) =>
   `{ ${Array.from({ length: n }, (_, i) => `a${i}: ${field}`).join(' ')} }`
-const deep = (n: number) => `${'{ query '.repeat(n)}{ __typename }${' }'.repeat(n)}`
-
-describe('a request that is refused as a whole gets 400 and validation_failed', () => {
-  test.each<[string, object]>([
-    ['a syntax error', { query: '{ nons' }],
-    ['an unknown field', { query: '{ nonsense }' }],
-    ['a missing query', {}],
-    ['a batch', [{ query: '{ __typename }' }]],
-    ['an operation that is not there', { query: 'query A { __typename }', operationName: 'B' }],
-    ['two operations without a name', { query: 'query A { __typename } query B { __typename }' }],
-    ['a subscription', { query: 'subscription { x }' }],
-    ['depth 50', { query: deep(50) }],
-    ['1,000 aliases', { query: aliases(1_000, '__typename') }],
-    ['101 aliased operations', { query: aliases(101, 'currentUser { id }') }],
-    [
-      'a variable of another type',
-      { query: 'query ($id: ID!) { node(id: $id) { id } }', variables: { id: { a: 1 } } },
-    ],
-  ])('%s', async (_case, body) => {
-    const answer = await post(`${node.url}/graphql`, body)
-    expect(answer).toMatchObject({
-      status: 400,
-      body: { errors: [{ extensions: { code: 'validation_failed' } }] },
-    })
-    expect(answer.body.data).toBeUndefined()
-    expect(answer.headers.get('cache-control')).toBe('no-store')
-  })
-})
-
-test.each<[string, RequestInit, number]>([
-  ['GET', { method: 'GET' }, 405],
-  [
-    'another type of content',
-    { method: 'POST', body: 'query={__typename}', headers: { 'content-type': 'text/plain' } },
-    415,
-  ],
-  [
-    'JSON that does not parse',
-    { method: 'POST', body: '{', headers: { 'content-type': 'application/json' } },
-    400,
-  ],
-  [
-    '2 MiB',
-    {
-      method: 'POST',
-      body: JSON.stringify({ query: ' '.repeat(2 << 20) }),
-      headers: { 'content-type': 'application/json' },
-    },
-    413,
-  ],
-])('%s is refused by its status', async (_case, init, status) => {
-  const { query } = { query: init.method === 'GET' ? '?query={__typename}' : '' }
-  expect(await send(`${node.url}/graphql${query}`, init)).toMatchObject({
-    status,
-    body: { errors: [{ extensions: { code: 'validation_failed' } }] },
-  })
-})
-
 test('a wrong variable is named, and its value is not', async () => {
   const { body } = await graphql(
     node,

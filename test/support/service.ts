@@ -4,27 +4,13 @@ import { type Env, parseConfig } from '../../src/config.ts'
 import type { Logger } from '../../src/log.ts'
 import { listen } from '../../src/server.ts'
 import { createServices, type Services } from '../../src/services.ts'
-import { createSimulator, type Simulator, simulatorApp } from '../../src/simulator/index.ts'
 import type { Fetch } from '../../src/wechat/http.ts'
 import type { TestDatabase } from './database.ts'
-import { recordAnswers, recordedLog, recordSecrets, secret } from './leaks.ts'
+import { recordAnswers, recordedLog, secret } from './leaks.ts'
+
+export { startSimulator, type TestSimulator } from './simulator.ts'
 
 export const JWT_SECRET = 'a secret of the tests, 32 bytes or more'
-
-export interface TestSimulator extends Simulator {
-  url: string
-  close(): Promise<void>
-}
-
-/** The WeChat simulator on a port of its own, so that several nodes can share it. */
-export async function startSimulator(
-  options?: Parameters<typeof createSimulator>[0],
-): Promise<TestSimulator> {
-  const simulator = createSimulator(options)
-  const http = await listen('127.0.0.1', 0)
-  http.serve(express().use(recordSecrets, simulatorApp(simulator)))
-  return Object.assign(Object.create(simulator) as Simulator, { url: http.url, close: () => http.close() })
-}
 
 export interface Node {
   url: string
