@@ -12,7 +12,7 @@ const extensionsOf = ({ code, wechat, retryAfter }: AppError) => ({
 })
 
 /** The answer to a request that is not executed at all: the catalogue's status. */
-export const refusal = (error: AppError) => ({
+export const refusal = (error: AppError, more: object = {}) => ({
   type: 'json' as const,
   statusCode: error.status,
   headers: {
@@ -20,7 +20,9 @@ export const refusal = (error: AppError) => ({
     'cache-control': 'no-store',
     ...(error.retryAfter !== undefined && { 'retry-after': String(error.retryAfter) }),
   },
-  json: { errors: [{ message: error.message, extensions: extensionsOf(error) as JSONValue }] },
+  json: {
+    errors: [{ message: error.message, extensions: { ...extensionsOf(error), ...more } as JSONValue }],
+  },
 })
 
 /**

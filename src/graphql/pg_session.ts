@@ -2,9 +2,13 @@ import type { PoolClient } from 'pg'
 import type { WithPgClient } from 'postgraphile/@dataplan/pg'
 import { isReadTimeout } from '../db/errors.ts'
 import { statements } from '../db/statements.ts'
+import { AppError } from '../errors.ts'
 import type { Call } from '../rpc/rpc.ts'
 import type { Services } from '../services.ts'
 import type { RequestContext } from './requests.ts'
+
+const UNSERVED =
+  'Requests of this transport are not served: who calls is known of HTTP requests to node, express and koa only'
 
 /**
  * What PostGraphile itself selects runs in a transaction that begins with one statement: it makes the caller's role and
@@ -18,11 +22,7 @@ export const pgSessionPlugin = (services: Services, pgService: string): Graphile
     middleware: {
       async prepareArgs(next, { args }) {
         const result = await next()
-        const call = args.requestContext?.wechatCall ?? {
-          caller: { role: 'anon' as const },
-          appid: services.config.wechat.defaultAppid,
-          address: undefined,
-        }
+        const call = args.requestContext?.wechatCall ?? nobody(services, args.requestContext)
         const context = args.contextValue as unknown as RequestContext & Record<string, WithPgClient>
         context.wechat = { services, call }
         const ours = args.resolvedPreset?.pgServices?.find(({ name }) => name === pgService)
@@ -34,6 +34,14 @@ export const pgSessionPlugin = (services: Services, pgService: string): Graphile
     },
   },
 })
+
+/** A query of the application's own process belongs to no request, and is nobody's. */
+function nobody({ config }: Services, requestContext: object | undefined): Call {
+  // A request that came past src/graphql/requests.ts, by WebSocket say: its token was not looked at, nothing was counted.
+  if (requestContext && Object.keys(requestContext).length > 0)
+    throw new AppError('no_authorization', { message: UNSERVED })
+  return { caller: { role: 'anon' }, appid: config.wechat.defaultAppid, address: 'unknown' }
+}
 
 function asCaller(withPgClient: WithPgClient, call: Call): WithPgClient {
   const { caller } = call

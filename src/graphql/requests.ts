@@ -1,5 +1,6 @@
 import type { Result } from 'postgraphile/grafserv'
 import { AppError } from '../errors.ts'
+import { logUnforeseen } from '../log.ts'
 import { type Call, countCall, enterSession, identify } from '../rpc/rpc.ts'
 import type { Services } from '../services.ts'
 import { refusal, withoutValues } from './errors.ts'
@@ -49,7 +50,8 @@ export const requestPlugin = (services: Services): GraphileConfig.Plugin => ({
           if (isExecuted(result)) await enterSession(services, call)
         } catch (error) {
           if (error instanceof AppError) return refusal(error)
-          throw error
+          // Thrown on, grafserv would print all that PostgreSQL says of it.
+          return refusal(new AppError('unexpected_failure'), { error_id: logUnforeseen(services.log, error) })
         }
         if (result?.type !== 'json') return result
         const json = result.json as { data?: unknown; errors?: RequestError[] }

@@ -49,6 +49,12 @@ export class SharedLimiter extends RateLimiterStoreAbstract<Counted> {
     this.#counters = counters
   }
 
+  /** For how many milliseconds this node knows that `key` is over the limit; a clock that was set back is not believed. */
+  override getInMemoryBlockMsBeforeExpire(rlKey: string): number {
+    const ms = super.getInMemoryBlockMsBeforeExpire(rlKey)
+    return ms > this.msDuration ? 0 : ms
+  }
+
   protected override _upsert(key: string, points: number, windowMs: number): Promise<Counted> {
     return this.#counters.load({ key, points, windowMs })
   }

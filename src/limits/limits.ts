@@ -37,15 +37,21 @@ export function createLimits({ rateLimits, dataKeys }: Config, db: Database): Li
   return {
     async count(operation, who) {
       const counts = limiters.flatMap(({ operation: name, by, limiter }) =>
-        name === operation && who[by] !== undefined ? [limiter.consume(hide(`${by}:${who[by]}`))] : [],
+        name === operation && who[by] !== undefined ? [{ limiter, key: hide(`${by}:${who[by]}`) }] : [],
       )
-      const outcomes = await Promise.allSettled(counts)
+      // Whoever is over one limit must not use up another, that of his carrier's address for one.
+      refuse(counts.map(({ limiter, key }) => limiter.getInMemoryBlockMsBeforeExpire(limiter.getKey(key))))
+      const outcomes = await Promise.allSettled(counts.map(({ limiter, key }) => limiter.consume(key)))
       const refusals = outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [outcome.reason] : []))
       const failure = refusals.find(reason => reason instanceof Error)
       if (failure) throw failure
-      if (refusals.length === 0) return
-      const ms = Math.max(...refusals.map(({ msBeforeNext }) => msBeforeNext))
-      throw new AppError('over_request_rate_limit', { retryAfter: Math.max(1, Math.ceil(ms / 1000)) })
+      refuse(refusals.map(({ msBeforeNext }) => msBeforeNext))
     },
   }
+}
+
+/** Milliseconds until each limit is open again. */
+function refuse(waits: number[]): void {
+  const ms = Math.max(0, ...waits)
+  if (ms > 0) throw new AppError('over_request_rate_limit', { retryAfter: Math.ceil(ms / 1000) })
 }

@@ -9,6 +9,9 @@ declare module 'rate-limiter-flexible/lib/RateLimiterStoreAbstract.js' {
       duration: number
       inMemoryBlockOnConsumed: number
     })
+    readonly msDuration: number
+    getKey(key: string): string
+    getInMemoryBlockMsBeforeExpire(rlKey: string): number
     protected abstract _upsert(key: string, points: number, windowMs: number): Promise<Counted>
     protected abstract _getRateLimiterRes(
       key: string,

@@ -19,7 +19,7 @@ const DAY = 86_400
  */
 export const rules = {
   request: [
-    { by: 'user', points: 600, seconds: MINUTE },
+    { by: 'session', points: 600, seconds: MINUTE },
     { by: 'address', points: 6_000, seconds: MINUTE },
   ],
   wechatSignIn: [{ by: 'address', points: 1_200, seconds: MINUTE }],

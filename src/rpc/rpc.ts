@@ -14,8 +14,8 @@ export interface Call {
   caller: Caller
   /** Of `x-wechat-appid`, else the default app. */
   appid: string
-  /** Of the client, as the rate limits count it; undefined where the transport does not tell. */
-  address: string | undefined
+  /** Of the client, as the rate limits count it. */
+  address: string
   /** Set once a statement has looked whether the caller's session still lives. */
   isEntered?: boolean
 }
@@ -49,9 +49,11 @@ export async function execute<Input, Result>(
   spell?: (name: string) => string,
 ): Promise<Result> {
   const input = parseInput(rpc.input, given, spell)
+  if (rpc.entersSession) requireUser(call.caller)
+  // Before anything is counted on the user: a dead token in the wrong hands must not use up his limits.
+  if (!rpc.entersSession || services.config.rateLimits) await enterSession(services, call)
   await countCall(services, rpc.name, call, rpc.sessionOf?.(services, input))
-  if (rpc.entersSession) call.isEntered = true
-  await enterSession(services, call)
+  call.isEntered = true
   return rpc.run(services, call, input)
 }
 
@@ -115,7 +117,7 @@ export async function identify(
   return {
     caller,
     appid: chooseApp(config, header('x-wechat-appid')),
-    address: req && addressOf(req, config.trustedProxies),
+    address: addressOf(req, config.trustedProxies),
   }
 }
 

@@ -22,6 +22,8 @@ import { Code, type Rpc, requireUser } from './rpc.ts'
 /** How long the write is tried again when the database is away: WeChat has charged for the tap by then. */
 const WRITE_RETRY_MS = 10_000
 const POLL_MS = { first: 40, most: 400 }
+const NO_OPENID =
+  'This user has never signed in to this app, so WeChat cannot say whose code it is. Sign in to it first.'
 /** A watermark this far from our clock is logged; a wrong clock must not cost anybody a phone. */
 const ODD_AGE_SECONDS = 600
 
@@ -70,11 +72,15 @@ async function askWechat(
   openid: string | null,
 ): Promise<Verdict> {
   try {
-    const sent = config.wechat.sendOpenid && openid !== null ? openid : undefined
-    const phone = await wechat.phoneNumber(appid, code, sent)
+    // Without an openid of this app WeChat would compare nothing, and take anybody's code.
+    if (config.wechat.sendOpenid && openid === null)
+      throw new AppError('validation_failed', { message: NO_OPENID })
+    const phone = await wechat.phoneNumber(appid, code, config.wechat.sendOpenid ? openid! : undefined)
     return verdictOf(phone, appid, log)
   } catch (error) {
-    if (error instanceof AppError && error.code === 'wechat_code_invalid' && error.wechat) {
+    // With an openid WeChat judges the pair: the code may be good in the hands of its owner.
+    const isFinal = !config.wechat.sendOpenid
+    if (isFinal && error instanceof AppError && error.code === 'wechat_code_invalid' && error.wechat) {
       return { verdict: 'wechat_code_invalid', errcode: error.wechat.errcode, rid: error.wechat.rid }
     }
     await release({ db, log }, key, false)

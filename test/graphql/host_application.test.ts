@@ -1,13 +1,15 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import express from 'express'
 import pg from 'pg'
 import { postgraphile } from 'postgraphile'
 import { makePgService } from 'postgraphile/adaptors/pg'
-import { lambda, SafeError } from 'postgraphile/grafast'
+import { grafast, lambda, SafeError } from 'postgraphile/grafast'
+import type { ExecutionResult, GraphQLSchema } from 'postgraphile/grafast/graphql'
 import { grafserv } from 'postgraphile/grafserv/express/v4'
 import { PostGraphileAmberPreset } from 'postgraphile/presets/amber'
 import { extendSchema } from 'postgraphile/utils'
 import { authRouter, wechatPreset } from '../../src/index.ts'
-import { listen } from '../../src/server.ts'
 import { freshPhone, graphql, phoneCode, signIn } from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 import { type Node, startNode, startSimulator, type TestSimulator } from '../support/service.ts'
@@ -19,6 +21,8 @@ let second: TestDatabase
 let simulator: TestSimulator
 let services: Node
 let host: Node
+let schema: GraphQLSchema
+let resolvedPreset: GraphileConfig.ResolvedPreset
 const pools: pg.Pool[] = []
 const ends: (() => Promise<unknown>)[] = []
 
@@ -70,6 +74,7 @@ beforeAll(async () => {
   const instance = postgraphile({
     extends: [PostGraphileAmberPreset, wechatPreset(services.services)],
     plugins: [ShopPlugin],
+    grafserv: { websockets: true },
     pgServices: [
       makePgService({ pool: pool(db.webUrl), schemas: ['public'] }),
       makePgService({ name: 'second', pool: pool(second.ownerUrl), schemas: ['public'] }),
@@ -78,12 +83,14 @@ beforeAll(async () => {
   const app = express()
   app.use('/auth/v1', authRouter(services.services))
   const serv = instance.createServ(grafserv)
-  await serv.addTo(app, null)
-  const http = await listen('127.0.0.1', 0)
-  http.serve(app)
-  host = { url: http.url } as Node
+  const server = createServer(app)
+  await serv.addTo(app, server)
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  host = { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` } as Node
+  schema = await instance.getSchema()
+  resolvedPreset = instance.getResolvedPreset()
   ends.push(
-    () => http.close(),
+    () => new Promise(resolve => server.close(resolve)),
     () => Promise.resolve(instance.release()),
   )
 })
@@ -138,4 +145,35 @@ test('a statement that takes too long costs its connection: nobody lands in its 
   const anonymous = await graphql(host, '{ allOrders { nodes { userId } } }')
   expect(anonymous.body.errors[0].extensions.code).toBe('unexpected_failure')
   expect(await db.rows('select from public.orders')).toEqual([])
+})
+
+test.each([
+  ['an anonymous request', {}],
+  ['a token, good or bad', { authorization: 'Bearer not-a-token' }],
+])('a WebSocket, whose tokens nobody looks at, is not served: %s', async (_what, payload) => {
+  const calls = simulator.callCounts.jscode2session
+  const socket = new WebSocket(`${host.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws')
+  const answer = await new Promise<{ type: string; payload: unknown }>((resolve, reject) => {
+    socket.onopen = () => socket.send(JSON.stringify({ type: 'connection_init', payload }))
+    socket.onerror = reject
+    socket.onmessage = ({ data }) => {
+      const message = JSON.parse(String(data))
+      if (message.type !== 'connection_ack') return resolve(message)
+      const query = 'mutation { wechatSignIn(input: {code: "a-code"}) { clientMutationId } }'
+      socket.send(JSON.stringify({ id: '1', type: 'subscribe', payload: { query } }))
+    }
+  })
+  socket.close()
+  expect(JSON.stringify(answer)).toContain('no_authorization')
+  expect(simulator.callCounts.jscode2session).toBe(calls)
+})
+
+test("a query of the application's own process is nobody's", async () => {
+  const result = (await grafast({
+    schema,
+    source: '{ currentUser { id } }',
+    resolvedPreset,
+    requestContext: {},
+  })) as ExecutionResult
+  expect(result).toEqual({ data: { currentUser: null } })
 })

@@ -18,7 +18,10 @@ test.each<[string, string | undefined, string | undefined, number, string | unde
   ['a proxy that sends no header', '192.0.2.1', undefined, 1, '192.0.2.1'],
   ['fewer entries than proxies', '192.0.2.1', '198.51.100.7', 3, '198.51.100.7'],
   ['an entry that is no address', '192.0.2.1', 'unknown', 1, 'unknown'],
-  ['a peer that has gone', undefined, undefined, 0, undefined],
+  ['a peer that has gone', undefined, undefined, 0, 'unknown'],
+  ['a port', '192.0.2.1', '198.51.100.7:4711', 1, '198.51.100.7'],
+  ['a port of IPv6', '192.0.2.1', '[2001:db8:1:2::9]:4711', 1, '2001:db8:1:2'],
+  ['IPv6 that ends like a port', '192.0.2.1', '2001:db8:1:2::9', 1, '2001:db8:1:2'],
 ])('%s', (_what, peer, forwarded, proxies, address) => {
   expect(addressOf(from(peer, forwarded), proxies)).toBe(address)
 })

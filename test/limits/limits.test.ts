@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { rules } from '../../src/limits/rules.ts'
 import {
   bindEntrances,
@@ -92,7 +95,7 @@ describe('counting', () => {
     await send(`${(await node(0)).url}/auth/v1/user`, { token: user.accessToken })
     expect(await counters()).toEqual([
       ['request by address in 60 s', 1],
-      ['request by user in 60 s', 1],
+      ['request by session in 60 s', 1],
       ['wechatBindPhone by address in 60 s', 1],
       ['wechatBindPhone by user in 60 s', 1],
       ['wechatBindPhone by user in 86400 s', 1],
@@ -203,6 +206,54 @@ describe('refusing', () => {
     expect((await refresh(await node(1), other.refreshToken)).status).toBe(200)
     await endWindows()
     expect((await refresh(await node(2), body.refresh_token)).status).toBe(200)
+  })
+
+  test('a dead token uses up nothing of its owner', async () => {
+    const user = await signIn(await node(0), simulator)
+    const url = (await node(0)).url
+    await post(`${url}/auth/v1/logout?scope=local`, {}, user.accessToken)
+    const again = await signIn(await node(0), simulator, user.openid)
+    const before = await counters()
+    for (const [entrance, bind] of Object.entries(bindEntrances))
+      expect([entrance, await bind(await node(0), 'a-code', user.accessToken)]).toMatchObject([
+        entrance,
+        { code: 'session_not_found' },
+      ])
+    const byUser = (rows: unknown[][]) => rows.filter(([limit]) => String(limit).includes('by user'))
+    expect(byUser(await counters())).toEqual(byUser(before))
+    expect((await send(`${url}/auth/v1/user`, { token: again.accessToken })).status).toBe(200)
+  })
+
+  test('who is over his own limit does not use up that of his address, nor does who may not bind at all', async () => {
+    const user = await signIn(await node(0), simulator)
+    const bind = bindEntrances['REST POST']!
+    await bind(await node(0), 'a-code', user.accessToken)
+    await leave('wechatBindPhone by user in 60 s', rules.wechatBindPhone[0].points, 1)
+    for (let n = 0; n < 5; n++) await bind(await node(0), 'a-code', user.accessToken)
+    await bind(await node(0), 'a-code')
+    expect(await counters()).toContainEqual(['wechatBindPhone by address in 60 s', 2])
+  })
+
+  test('who hangs up before he is known is counted with all others who do', async () => {
+    const { hostname, port } = new URL((await node(0)).url)
+    for (let n = 0; n < 5; n++) {
+      const socket = connect(Number(port), hostname)
+      await once(socket, 'connect')
+      socket.write('GET /auth/v1/wechat_mini/login?code=a-code HTTP/1.1\r\nhost: x\r\n\r\n', () =>
+        socket.resetAndDestroy(),
+      )
+      await once(socket, 'close')
+    }
+    const counted = async () => (await counters()).reduce((sum, [, points]) => sum + Number(points), 0)
+    while ((await counted()) < 5) await sleep(20)
+  })
+
+  test('a window that ends later than it can, because a clock was wrong, begins anew', async () => {
+    await signIn(await node(0), simulator)
+    await leave('wechatSignIn by address in 60 s', SIGN_INS, 0)
+    await db.rows(`update auth_private.rate_limits set ends_at = now() + interval '40 days'`)
+    await signIn(await node(0), simulator)
+    expect(await counters()).toContainEqual(['wechatSignIn by address in 60 s', 1])
   })
 
   test('where nobody can count, nobody is let in and no code is spent', async () => {

@@ -9,10 +9,11 @@ begin atomic
   group by k.key
   -- In one order everywhere: two nodes that count the same keys wait for each other and never deadlock.
   order by k.key
-  on conflict on constraint rate_limits_pkey do update set
-    points = case when r.ends_at <= clock_timestamp() then excluded.points
-                  else least(r.points::bigint + excluded.points, 2147483647) end,
-    ends_at = case when r.ends_at <= clock_timestamp() then excluded.ends_at else r.ends_at end
+  -- A window that ends too late was begun before the clock was set back: it begins anew.
+  on conflict on constraint rate_limits_pkey do update set (points, ends_at) = (
+    select case when w.runs then least(r.points::bigint + excluded.points, 2147483647) else excluded.points end,
+           case when w.runs then r.ends_at else excluded.ends_at end
+    from (values (r.ends_at > clock_timestamp() and r.ends_at <= excluded.ends_at + interval '1 minute')) as w (runs))
   returning r.key, r.points, greatest(ceil(extract(epoch from r.ends_at - clock_timestamp()) * 1000), 0)::integer;
 end;
 
