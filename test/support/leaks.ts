@@ -25,10 +25,10 @@ export function secret<T extends string>(value: T): T {
   return value
 }
 
-/** Keeps what a process logs: the lines of JSON. What it shows to a person, the banner with its keys, is none. */
+/** Keeps what a process logs: all of its error output, and the lines of JSON. The banner, with its keys, is for people. */
 export function recordOutput({ stdout, stderr }: ChildProcess): void {
-  for (const input of [stdout!, stderr!])
-    createInterface({ input }).on('line', line => line.startsWith('{') && record('log', line))
+  createInterface({ input: stdout! }).on('line', line => line.startsWith('{') && record('log', line))
+  createInterface({ input: stderr! }).on('line', line => record('log', line))
 }
 
 /** A log that says everything, to the records. */
@@ -39,13 +39,15 @@ export function recordedLog(): Logger {
     : createLog('silent')
 }
 
-const OUR_SECRETS = /"(?:access_?token|refresh_?token|phone)":"([^"]+)"/gi
+const OUR_SECRETS = /"(access_?token|refresh_?token|phone)":"([^"]+)"/gi
 const WECHATS_SECRETS = /"(?:access_token|session_key|code|phoneNumber|purePhoneNumber)":"([^"]+)"/g
 
-/** Keeps what the service answers: headers and errors as they are, of a success the secrets that it tells. */
+/** Keeps what the service answers, but for what a success is there to tell: tokens and phone of its own user. */
 export const recordAnswers = onAnswer((req, res, body) => {
-  for (const [, value] of body.matchAll(OUR_SECRETS)) secret(value!)
-  record('answer', `${req.method} ${res.statusCode} ${JSON.stringify(res.getHeaders())} ${failureIn(body)}`)
+  for (const [, , value] of body.matchAll(OUR_SECRETS)) secret(value!)
+  const isPage = String(res.getHeader('content-type')).startsWith('text/html')
+  const text = isPage ? '' : body.replace(OUR_SECRETS, '"$1":"…"')
+  record('answer', `${req.method} ${res.statusCode} ${JSON.stringify(res.getHeaders())} ${text}`)
 })
 
 /** Keeps the secrets that WeChat tells. */
@@ -73,15 +75,6 @@ function onAnswer(tell: (req: Request, res: Response, body: string) => void): Re
   }
 }
 
-/** What an answer says of a failure; in GraphQL it may stand beside what succeeded. */
-function failureIn(body: string): string {
-  if (!body.startsWith('{')) return body.slice(0, 1_000)
-  const { errors, ...rest } = JSON.parse(body) as { errors?: object; error_code?: string; msg?: string }
-  if (errors) return JSON.stringify(errors)
-  const isFailure = ['error_code', 'msg', 'message', 'errcode', 'error'].some(name => name in rest)
-  return isFailure ? JSON.stringify({ ...rest, data: undefined }) : ''
-}
-
 export interface Leak {
   file: string
   what: string
@@ -94,28 +87,48 @@ export function findLeaks(target: string): Leak[] {
     name,
     lines: readFileSync(join(target, name), 'utf8').split('\n'),
   }))
-  const known = files.filter(({ name }) => name.startsWith('secret-')).flatMap(({ lines }) => lines)
-  const phones = new Set(
-    known.flatMap(value => digitsOf(value) ?? []).flatMap(digits => [digits, `86${digits}`]),
-  )
-  const words = new Set(known.filter(value => value.length >= 6 && !digitsOf(value)))
+  const find = finderOf(files.filter(({ name }) => name.startsWith('secret-')).flatMap(({ lines }) => lines))
   return files
     .filter(({ name }) => !name.startsWith('secret-'))
     .flatMap(({ name: file, lines }) =>
       lines.flatMap(line => {
-        const what = secretIn(line, phones, words)
+        const what = find(line)
         return what === undefined ? [] : [{ file, what, line }]
       }),
     )
 }
 
+const LOOKS_SECRET =
+  /eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*|\+\d{8,15}(?!\d)|(?<![\w.])(?:(?:00)?86)?1[3-9]\d{9}(?![\w.])/
+
 const digitsOf = (value: string) => /^\+?(?:86)?(\d{7,15})$/.exec(value)?.[1]
 
-const LOOKS_SECRET =
-  /eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*|\+\d{8,15}(?!\d)|(?<![\w.])(?:86)?1[3-9]\d{9}(?![\w.])/
+/** Finds a secret wherever it stands in a line, by its first characters; a phone by its digits, however it is written. */
+function finderOf(known: string[]): (line: string) => string | undefined {
+  const phones = new Set(known.flatMap(value => digitsOf(value) ?? []))
+  const PREFIX = 6
+  const byPrefix = new Map<string, string[]>()
+  for (const value of new Set(known)) {
+    if (value.length < PREFIX || digitsOf(value)) continue
+    for (const form of new Set([value, encodeURIComponent(value), JSON.stringify(value).slice(1, -1)])) {
+      const prefix = form.slice(0, PREFIX)
+      byPrefix.set(prefix, [...(byPrefix.get(prefix) ?? []), form])
+    }
+  }
+  const isPhone = (digits: string) =>
+    [0, 2, 4].some(length => /^(|86|0086)$/.test(digits.slice(0, length)) && phones.has(digits.slice(length)))
 
-const secretIn = (line: string, phones: Set<string>, words: Set<string>): string | undefined =>
-  LOOKS_SECRET.exec(line)?.[0] ??
-  line.match(/(?<![\d.])\d{7,15}/g)?.find(digits => phones.has(digits)) ??
-  line.match(/[\w-]{6,}/g)?.find(word => words.has(word)) ??
-  line.match(/[\w.+/=-]{6,}/g)?.find(word => words.has(word))
+  return line => {
+    const looks = LOOKS_SECRET.exec(line)?.[0]
+    if (looks !== undefined) return looks
+    const phone = line
+      .match(/(?<![\w.])\+?\d[\d ()-]{5,20}\d(?!\w|\.\d)/g)
+      ?.find(text => isPhone(text.replace(/\D/g, '')))
+    if (phone !== undefined) return phone
+    for (let at = 0; at + PREFIX <= line.length; at++) {
+      const found = byPrefix.get(line.slice(at, at + PREFIX))?.find(value => line.startsWith(value, at))
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+}
