@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import '../src/graphile_env.ts'
 import { lexicographicSortSchema, printSchema } from 'graphql'
+import pg from 'pg'
 import { makeSchema } from 'postgraphile'
 import { makePgService } from 'postgraphile/adaptors/pg'
 import { PostGraphileAmberPreset } from 'postgraphile/presets/amber'
@@ -13,32 +14,51 @@ import { catalogue } from '../src/errors.ts'
 import { wechatPreset } from '../src/graphql/preset.ts'
 import { createLog } from '../src/log.ts'
 import { createServices } from '../src/services.ts'
+import { dumpSchema } from './dump_schema.ts'
+import { firstDifference } from './first_difference.ts'
 
-// Writes what is generated from the code and committed: generated/schema.graphql and docs/errors.md. With --check it
-// writes nothing and ends with 1 where a file is stale.
+// Writes what is generated from the code and committed: the files of generated/, and docs/errors.md. With --check it
+// writes nothing, shows where a file is stale, and ends with 1.
 
 const root = new URL('../', import.meta.url)
 
-async function graphqlSchema(): Promise<string> {
+/** What a database shows that was built from sql/schema. */
+async function schemas(): Promise<{ graphql: string; sql: string }> {
   const dataDir = await mkdtemp(join(tmpdir(), 'postgraphile-wechat-generate-'))
-  const log = createLog('silent')
   const embedded = await startEmbedded({ dataDir, durable: false, log: () => {} })
   try {
-    await migrate({ ownerUrl: embedded.ownerUrl, log })
-    const config = parseConfig({
-      DATABASE_URL: embedded.databaseUrl,
-      JWT_SECRET: 'not a secret: only the schema is printed',
-    })
-    const services = await createServices({ config, ownUrl: 'http://127.0.0.1', log })
+    await migrate({ ownerUrl: embedded.ownerUrl, log: createLog('silent') })
+    return { graphql: await graphqlSchema(embedded.databaseUrl), sql: await sqlSchema(embedded.ownerUrl) }
+  } finally {
+    await embedded.stop()
+    await rm(dataDir, { recursive: true, force: true })
+  }
+}
+
+async function graphqlSchema(databaseUrl: string): Promise<string> {
+  const config = parseConfig({
+    DATABASE_URL: databaseUrl,
+    JWT_SECRET: 'not a secret: only the schema is printed',
+  })
+  const services = await createServices({ config, ownUrl: 'http://127.0.0.1', log: createLog('silent') })
+  try {
     const { schema } = await makeSchema({
       extends: [PostGraphileAmberPreset, wechatPreset(services)],
       pgServices: [makePgService({ pool: services.db.pool, schemas: ['public'] })],
     })
-    await services.close()
     return `${printSchema(lexicographicSortSchema(schema))}\n`
   } finally {
-    await embedded.stop()
-    await rm(dataDir, { recursive: true, force: true })
+    await services.close()
+  }
+}
+
+async function sqlSchema(ownerUrl: string): Promise<string> {
+  const client = new pg.Client({ connectionString: ownerUrl })
+  await client.connect()
+  try {
+    return await dumpSchema(client)
+  } finally {
+    await client.end()
   }
 }
 
@@ -63,16 +83,19 @@ ${rows.join('\n')}
 `
 }
 
+const { graphql, sql } = await schemas()
 const files: Record<string, string> = {
-  'generated/schema.graphql': await graphqlSchema(),
+  'generated/schema.graphql': graphql,
+  'generated/schema.sql': sql,
   'docs/errors.md': errorsPage(),
 }
 
 for (const [name, text] of Object.entries(files)) {
   const file = new URL(name, root)
+  const present = await readFile(file, 'utf8').catch(() => '')
   if (!process.argv.includes('--check')) await writeFile(file, text)
-  else if ((await readFile(file, 'utf8').catch(() => '')) !== text) {
-    process.stderr.write(`${name} is stale: npm run generate\n`)
+  else if (present !== text) {
+    process.stderr.write(`${name} is stale: npm run generate\n${firstDifference(present, text)}\n`)
     process.exitCode = 1
   }
 }

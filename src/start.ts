@@ -13,8 +13,11 @@ import { createSimulator } from './simulator/index.ts'
 import { startWorker } from './tasks/worker.ts'
 
 const TOO_POWERFUL =
-  'DATABASE_URL logs in as a superuser, with BYPASSRLS, or as a role that inherits service_role: row-level security ' +
-  'would not hold. Log in as authenticator (noinherit), or as a member of it'
+  'DATABASE_URL logs in as a superuser, with BYPASSRLS, or as a role that inherits service_role or the owner of the ' +
+  'schema: row-level security would not hold. Log in as authenticator (noinherit), or as a member of it'
+const NO_MEMBER =
+  'DATABASE_URL logs in as a role that neither is authenticator nor inherits from it. Log in as authenticator, or as a ' +
+  'role that inherits (not noinherit) after "grant authenticator to …"'
 
 export interface StartOptions {
   env: Env
@@ -67,7 +70,8 @@ async function bringUp({ env, config: given, log, ...options }: StartOptions, en
   const config = given.embedded ? parseConfig(env, { ...generated, SITE_URL: http.url }) : given
 
   const ownerUrl = config.databaseOwnerUrl
-  if (ownerUrl && options.migrate) await migrate({ ownerUrl, log })
+  // A newer database is for a newer version that is being rolled out; nodes of this one go on until they are replaced.
+  if (ownerUrl && options.migrate) await migrate({ ownerUrl, log, acceptNewer: true })
   const services = await createServices({ config, ownUrl: http.url, log })
   ends.push(() => services.close())
   const powerful = await loginIsTooPowerful(services.db).catch(orUnreachable('DATABASE_URL'))
@@ -93,7 +97,7 @@ async function bringUp({ env, config: given, log, ...options }: StartOptions, en
   ends.push(() => app.release())
   const hasWorker = options.worker && ownerUrl !== undefined
   if (hasWorker) {
-    const worker = await startWorker({ ownerUrl, log, isAlone: config.embedded })
+    const worker = await startWorker({ ownerUrl, log })
     ends.push(() => worker.stop())
   }
   http.serve(app.express)
@@ -105,9 +109,14 @@ async function bringUp({ env, config: given, log, ...options }: StartOptions, en
   return http.url
 }
 
-/** Says what to do where the database was not migrated, before anything is built on it. */
+/** Says what to do where the database was not migrated, or does not let us in, before anything is built on it. */
 async function requireSchema({ db }: Services) {
-  const version = await schemaVersion(db).catch(() => 0)
+  const version = await schemaVersion(db).catch((error: unknown) => {
+    const { code } = error as { code?: unknown }
+    if (code === '42P01') return 0
+    if (code === '42501') throw new ConfigError([NO_MEMBER])
+    return orUnreachable('DATABASE_URL')(error)
+  })
   if (version < codeVersion()) {
     throw new MigrationError(
       `The database has version ${version} of the schema, this code needs ${codeVersion()}: run "postgraphile-wechat migrate" ` +

@@ -1,9 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { codeVersion } from '../src/db/migrate.ts'
-import { statements } from '../src/db/statements.ts'
 import { SIMULATOR_APP_ID, SIMULATOR_APP_SECRET } from '../src/simulator/index.ts'
 import { bindEntrances, freshPhone, phoneCode, send, signIn } from './support/client.ts'
 import { createDatabase, type TestDatabase } from './support/database.ts'
@@ -106,26 +104,88 @@ test('SIGTERM lets a bind in flight finish, and production says nothing but JSON
   )
 }, 60_000)
 
-test('production refuses a login for which row-level security would not hold', async () => {
-  const login = `powerful_${randomUUID().replaceAll('-', '')}`
-  await db.owner.query(`create role ${login} login password 'secret' in role service_role`)
-  try {
-    const url = new URL(db.webUrl)
-    url.username = login
-    url.password = 'secret'
-    const { child, output } = launch('serve', { ...production(), DATABASE_URL: url.href })
+describe('a database that another version has migrated', () => {
+  /** Ends as soon as it serves, or does not. */
+  async function outcome(command: string, more: Record<string, string>) {
+    const { child, output } = launch(command, { ...production(), ...more })
+    child.stdout!.on('data', () => output().includes('the service answers') && child.kill('SIGTERM'))
     const [status] = await once(child, 'exit')
-    expect(status).toBe(78)
-    expect(output()).toContain(
-      '- DATABASE_URL logs in as a superuser, with BYPASSRLS, or as a role that inherits',
-    )
-  } finally {
-    await db.owner.query(`drop role ${login}`)
+    return { status: status as number, output: output() }
   }
-  // PostgreSQL's own superuser, who cannot log in here, is one that the same question finds.
-  const question = statements.loginIsTooPowerful.text.replace('session_user', `'postgres'`)
-  expect(await db.row(question)).toEqual({ answer: true })
-}, 60_000)
+  const withOwner = () => ({ DATABASE_OWNER_URL: db.ownerUrl })
+  const recorded = () => db.rows('select * from auth_private.migrations order by version')
+
+  describe('a newer one', () => {
+    beforeAll(() =>
+      db.rows(
+        `insert into auth_private.migrations (version, name, sha256) values (9999, '9999_later.sql', 'x')`,
+      ),
+    )
+    afterAll(() => db.rows('delete from auth_private.migrations where version = 9999'))
+
+    test('nodes of this version start and serve, with a warning; migrate refuses', async () => {
+      const before = await recorded()
+      const direct = await outcome('serve', {})
+      expect([direct.status, direct.output]).toEqual([0, expect.stringContaining('the service answers')])
+      const migrating = await outcome('serve', withOwner())
+      expect([migrating.status, migrating.output]).toEqual([
+        0,
+        expect.stringContaining('the service answers'),
+      ])
+      expect(migrating.output).toContain('the database is newer than this code')
+      const refused = await outcome('migrate', withOwner())
+      expect([refused.status, refused.output]).toEqual([1, expect.stringMatching(/9999.*newer version/)])
+      expect(await recorded()).toEqual(before)
+    }, 60_000)
+
+    test('their users notice nothing, and they are ready', async () => {
+      const { child, node } = await serve()
+      await signIn(node, simulator)
+      expect((await send(`${node.url}/health/ready`)).status).toBe(200)
+      expect(await end(child, 'SIGTERM')).toBe(0)
+    }, 60_000)
+  })
+
+  test('an older one, or none: serve says what to run, and migrates itself where it may', async () => {
+    const [last] = await db.rows<{ version: number }>(
+      'select * from auth_private.migrations order by version desc limit 1',
+    )
+    await db.rows('delete from auth_private.migrations where version = $1', [last!.version])
+    const refused = await outcome('serve', {})
+    expect(refused.status).toBe(1)
+    expect(refused.output).toMatch(
+      `The database has version ${last!.version - 1} of the schema, this code needs ${last!.version}: run "postgraphile-wechat migrate"`,
+    )
+    await db.rows(
+      'insert into auth_private.migrations select * from json_populate_record(null::auth_private.migrations, $1)',
+      [last],
+    )
+    const none = await createDatabase({ migrated: false })
+    try {
+      const urls = { DATABASE_URL: none.webUrl }
+      expect((await outcome('serve', urls)).output).toContain('version 0')
+      const { status, output } = await outcome('serve', { ...urls, DATABASE_OWNER_URL: none.ownerUrl })
+      expect([status, output]).toEqual([0, expect.stringContaining('the schema was built')])
+    } finally {
+      await none.drop()
+    }
+  }, 60_000)
+
+  test('one that ran an edited migration: neither migrate nor a serve that migrates goes on', async () => {
+    await db.rows(`update auth_private.migrations set sha256 = 'x' || sha256 where version = 1`)
+    const before = await recorded()
+    for (const command of ['migrate', 'serve']) {
+      const { status, output } = await outcome(command, withOwner())
+      expect([command, status, output]).toEqual([
+        command,
+        1,
+        expect.stringContaining('edited after it was applied'),
+      ])
+    }
+    expect(await recorded()).toEqual(before)
+    await db.rows(`update auth_private.migrations set sha256 = substr(sha256, 2) where version = 1`)
+  }, 60_000)
+})
 
 test('production has no simulator and no IDE', async () => {
   const { child, node } = await serve()

@@ -45,8 +45,10 @@ export function openDatabase({ url, poolSize, timeoutMs, log }: DatabaseOptions)
     keepAlive: true,
     application_name: 'postgraphile-wechat',
   })
-  // Without a listener a connection that the server closes while it is idle ends the process.
+  // Without a listener a connection that the server closes ends the process: one while the connection is idle, one while
+  // somebody has it, who hears of it from his statement.
   pool.on('error', error => log.warn({ err: error }, 'an idle database connection was lost'))
+  pool.on('connect', client => void client.on('error', () => {}))
 
   async function all<Row extends object>({ name, text }: Statement, values: unknown[]): Promise<Row[]> {
     // Not pool.query: it ends the connection after any error, also one that our SQL raises.

@@ -1,156 +1,140 @@
-import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
-import { runMigrations } from 'graphile-worker'
 import pg from 'pg'
 import type { Logger } from '../log.ts'
-import { workerLogger } from '../tasks/worker_log.ts'
 import { orUnreachable } from './errors.ts'
+import { watchBlockers } from './migrate/blockers.ts'
+import { MigrationError, namedError } from './migrate/error.ts'
+import { type Migration, newest, readMigrations, SQL_DIR, schemaFiles } from './migrate/files.ts'
+import { PATIENCE, type Patience, type Run, step, takeTurn } from './migrate/patience.ts'
+import { requireHarmlessRoles } from './migrate/roles.ts'
+import { migrateWorker } from './migrate/worker_schema.ts'
 
-const sqlDir = new URL('../../sql/', import.meta.url)
+export { MigrationError } from './migrate/error.ts'
+export { codeVersion, schemaFiles } from './migrate/files.ts'
 
-/** Session-level, so that nodes which start together wait for each other; our own number. */
-const LOCK = 0x77_78_6d_69
-
-/** The database cannot be migrated; the message names the remedy. */
-export class MigrationError extends Error {}
-
-interface Migration {
-  version: number
-  name: string
-  text: string
-  sha256: string
+export interface MigrateOptions {
+  /** The owner's login, direct: a transaction pooler breaks the lock. */
+  ownerUrl: string
+  log: Logger
+  /**
+   * Leaves a database that is newer than the code as it is, instead of refusing it: for a node of the old code that starts
+   * again while the new one is being rolled out.
+   */
+  acceptNewer?: boolean
+  /** What is waited for, and how long; for tests. */
+  patience?: Partial<Patience>
+  /** Another directory of the form of `sql/`; for tests. */
+  sqlDir?: URL
 }
-
-const migrations = (): Migration[] =>
-  readdirSync(new URL('migrations/', sqlDir))
-    .filter(name => /^\d{4}_.*\.sql$/.test(name))
-    .sort()
-    .map(name => {
-      const text = readFileSync(new URL(`migrations/${name}`, sqlDir), 'utf8')
-      return {
-        version: Number(name.slice(0, 4)),
-        name,
-        text,
-        sha256: createHash('sha256').update(text).digest('hex'),
-      }
-    })
-
-/** The version of the schema that this code needs: that of the newest migration. */
-export const codeVersion = () => Math.max(0, ...migrations().map(({ version }) => version))
-
-/** The readable files of `sql/schema.sql`, in its order. */
-export const schemaFiles = (): { name: string; text: string }[] =>
-  readFileSync(new URL('schema.sql', sqlDir), 'utf8')
-    .split('\n')
-    .flatMap(line => /^\\ir (\S+)$/.exec(line)?.[1] ?? [])
-    .map(name => ({ name, text: readFileSync(new URL(name, sqlDir), 'utf8') }))
 
 /**
  * Brings the database to the schema of this code, as the owner (a login with CREATEROLE; no superuser). An empty
  * database is built from `sql/schema/`; a live one runs the migrations that it lacks. Nodes that start together wait for
- * one another. Everything of one step happens in one transaction or not at all. Raises MigrationError where the database
- * is not ours, is newer than the code, or ran a migration that differs from the file.
+ * one another. Everything of one step happens in one transaction or not at all, and no step waits long for a lock, so
+ * that the live service goes on. Raises MigrationError where the database is not ours, is newer than the code, or ran a
+ * migration that differs from the file; where roles may do more than they should; and where others keep their locks.
  */
-export async function migrate({ ownerUrl, log }: { ownerUrl: string; log: Logger }): Promise<void> {
-  const client = new pg.Client({
-    connectionString: ownerUrl,
-    application_name: 'postgraphile-wechat migrate',
-  })
-  client.on('error', error => log.warn({ err: error }, 'the migrating connection was lost'))
-  await client.connect().catch(orUnreachable('DATABASE_OWNER_URL'))
+export async function migrate(options: MigrateOptions): Promise<void> {
+  const run = await open(options)
   try {
-    await client.query('select pg_advisory_lock($1)', [LOCK])
-    const isOurs = await examine(client)
-    const known = migrations()
-    const missing = isOurs ? await pending(client, known) : known
-    // Not before the database is known to be ours: this is the first thing that changes it.
-    await runMigrations({ connectionString: ownerUrl, logger: workerLogger(log) }).catch(mayNot)
-    if (isOurs) await applyMissing(client, missing, log)
-    else await build(client, known, log)
+    await takeTurn(run)
+    await bringUp(run, options)
   } finally {
-    await client.end()
+    await run.blockers.close()
+    await run.client.end()
   }
 }
 
-function mayNot(error: unknown): never {
-  if ((error as { code?: unknown }).code !== '42501') throw error
-  const message = `${(error as Error).message}: DATABASE_OWNER_URL must log in as the owner of the database`
-  throw new MigrationError(message, { cause: error })
+async function open({ ownerUrl, log, patience: given }: MigrateOptions): Promise<Run> {
+  const applicationName = 'postgraphile-wechat migrate'
+  const client = new pg.Client({ connectionString: ownerUrl, application_name: applicationName })
+  client.on('error', error => log.warn({ err: error }, 'the migrating connection was lost'))
+  await client.connect().catch(orUnreachable('DATABASE_OWNER_URL'))
+  const patience = { ...PATIENCE, ...given }
+  // Several looks in the time that one lock is waited for.
+  const blockers = await watchBlockers(ownerUrl, patience.lockTimeoutMs / 5)
+  blockers.watch(client)
+  return { ownerUrl, applicationName, client, blockers, patience, log }
 }
 
-/** Whether the schema is there; refuses one that is not ours. */
-async function examine(client: pg.Client): Promise<boolean> {
+async function bringUp(run: Run, { sqlDir = SQL_DIR, acceptNewer = false }: MigrateOptions) {
+  const { client, log } = run
+  const known = readMigrations(sqlDir)
+  const applied = await step(run, 'the state of the database', async () => {
+    const found = await examine(client).catch(error => {
+      throw error instanceof MigrationError ? error : namedError('auth_private.migrations', error)
+    })
+    await requireHarmlessRoles(client)
+    return found
+  })
+  if (applied) requireUnedited(applied, known)
+  const newer = applied?.find(({ version }) => version > newest(known))
+  if (newer && !acceptNewer)
+    throw new MigrationError(
+      `The database has migration ${newer.version}, which this code does not know: run a newer version of postgraphile-wechat.`,
+    )
+  if (newer) {
+    log.warn({ newer: newer.version }, 'the database is newer than this code, and is left as it is')
+    return
+  }
+  // Not before the database is known to be ours: this is the first thing that changes it.
+  await migrateWorker(run)
+  if (!applied) return build(run, known, sqlDir)
+  const missing = known.filter(({ version }) => !applied.some(row => row.version === version))
+  if (missing.length === 0) log.info({ version: newest(known) }, 'the schema is up to date')
+  for (const migration of missing) await applyOne(run, migration)
+}
+
+interface Applied {
+  version: number
+  sha256: string
+}
+
+/** The migrations that the database has; undefined: the schema is not there. Refuses one that is not ours. */
+async function examine(client: pg.Client): Promise<Applied[] | undefined> {
   const { rows } = await client.query<{ ours: boolean; taken: boolean }>(
     `select to_regclass('auth_private.migrations') is not null as ours,
             to_regnamespace('auth') is not null or to_regnamespace('auth_private') is not null as taken`,
   )
   const { ours, taken } = rows[0]!
-  if (!ours && taken) {
-    throw new MigrationError(
-      'This database has a schema "auth" or "auth_private" that is not of postgraphile-wechat (of Supabase, say). ' +
-        'Nothing was changed. Use a database of its own, and import the users into it.',
-    )
-  }
-  return ours
-}
-
-async function build(client: pg.Client, known: Migration[], log: Logger) {
-  await inTransaction(client, async () => {
-    for (const file of schemaFiles()) await apply(client, `sql/${file.name}`, file.text)
-    for (const migration of known) await record(client, migration)
-  })
-  log.info({ version: codeVersion() }, 'the schema was built')
-}
-
-async function applyMissing(client: pg.Client, missing: Migration[], log: Logger) {
-  if (missing.length === 0) log.info({ version: codeVersion() }, 'the schema is up to date')
-  for (const migration of missing) {
-    await inTransaction(client, async () => {
-      await apply(client, `sql/migrations/${migration.name}`, migration.text)
-      await record(client, migration)
-    })
-    log.info({ migration: migration.name }, 'a migration was applied')
-  }
-}
-
-async function pending(client: pg.Client, known: Migration[]): Promise<Migration[]> {
-  const { rows } = await client.query<{ version: number; sha256: string }>(
-    'select version, sha256 from auth_private.migrations',
+  if (ours) return (await client.query<Applied>('select version, sha256 from auth_private.migrations')).rows
+  if (!taken) return undefined
+  throw new MigrationError(
+    'This database has a schema "auth" or "auth_private" that is not of postgraphile-wechat (of Supabase, say). ' +
+      'Nothing was changed. Use a database of its own, and import the users into it.',
   )
-  const applied = new Map(rows.map(({ version, sha256 }) => [version, sha256]))
-  for (const [version, sha256] of applied) {
+}
+
+function requireUnedited(applied: Applied[], known: Migration[]) {
+  for (const { version, sha256 } of applied) {
     const file = known.find(migration => migration.version === version)
-    if (!file)
-      throw new MigrationError(
-        `The database has migration ${version}, which this code does not know: run a newer version of postgraphile-wechat.`,
-      )
-    if (file.sha256 !== sha256)
+    if (file && file.sha256 !== sha256)
       throw new MigrationError(
         `sql/migrations/${file.name} was edited after it was applied: restore it, and put the change into a new one.`,
       )
   }
-  return known.filter(({ version }) => !applied.has(version))
 }
 
-async function inTransaction(client: pg.Client, work: () => Promise<void>) {
-  await client.query('begin')
-  try {
-    await work()
-    await client.query('commit')
-  } catch (error) {
-    await client.query('rollback').catch(() => {})
-    throw error
-  }
-}
-
-/** Runs a file. What the login may not do is for a person to mend, with the hint that PostgreSQL gives. */
-async function apply(client: pg.Client, name: string, text: string) {
-  await client.query(text).catch((error: pg.DatabaseError) => {
-    const message = [`${name}: ${error.message}`, error.hint].filter(Boolean).join('. ')
-    if (error.code === '42501') throw new MigrationError(message, { cause: error })
-    throw new Error(message, { cause: error })
+async function build(run: Run, known: Migration[], sqlDir: URL) {
+  await step(run, 'sql/schema', async () => {
+    for (const { name, text } of schemaFiles(sqlDir)) await apply(run.client, `sql/${name}`, text)
+    for (const migration of known) await record(run.client, migration)
   })
+  run.log.info({ version: newest(known) }, 'the schema was built')
 }
+
+async function applyOne(run: Run, migration: Migration) {
+  const name = `sql/migrations/${migration.name}`
+  await step(run, name, async () => {
+    await apply(run.client, name, migration.text)
+    await record(run.client, migration)
+  })
+  run.log.info({ migration: migration.name }, 'a migration was applied')
+}
+
+const apply = (client: pg.Client, name: string, text: string) =>
+  client.query(text).catch(error => {
+    throw namedError(name, error)
+  })
 
 const record = (client: pg.Client, { version, name, sha256 }: Migration) =>
   client.query('insert into auth_private.migrations (version, name, sha256) values ($1, $2, $3)', [

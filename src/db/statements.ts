@@ -90,6 +90,8 @@ export const statements = {
     name: 'login_is_too_powerful',
     text: `select r.rolsuper or r.rolbypassrls or exists (
              select from pg_catalog.pg_roles s where s.rolname = 'service_role' and pg_has_role(r.oid, s.oid, 'usage')
+           ) or exists (
+             select from pg_catalog.pg_namespace n where n.nspname = 'auth' and pg_has_role(r.oid, n.nspowner, 'usage')
            ) as answer
            from pg_catalog.pg_roles r where r.rolname = session_user`,
   },
@@ -205,6 +207,6 @@ export const countOperations = (db: Database, keys: string[], points: number[], 
 export const schemaVersion = async (db: Database) =>
   (await db.one<{ version: number }>(statements.schemaVersion, [])).version
 
-/** Whether the web service's login is above the policies: a superuser, BYPASSRLS, or one that inherits service_role. */
+/** Whether the web service's login is above the policies: superuser, BYPASSRLS, inherits service_role, or owns the tables. */
 export const loginIsTooPowerful = async (db: Database) =>
   (await db.one<{ answer: boolean }>(statements.loginIsTooPowerful, [])).answer

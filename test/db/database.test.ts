@@ -3,6 +3,7 @@ import { type Database, openDatabase } from '../../src/db/database.ts'
 import { getUser } from '../../src/db/statements.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 import { recordedLog } from '../support/leaks.ts'
+import { startProxy } from '../support/proxy.ts'
 
 let site: TestDatabase
 let db: Database
@@ -46,4 +47,36 @@ test('while the password is being changed the database is unavailable, and then 
   await expect(pid()).rejects.toMatchObject({ code: 'database_unavailable' })
   await site.rows(`alter role ${login} password 'first'`)
   expect(await pid()).toBeGreaterThan(0)
+})
+
+test.each<[string, (db: Database, cut: () => void) => Promise<void>]>([
+  [
+    'while a statement runs',
+    async (db, cut) => {
+      const running = db.one({ name: 'slow', text: 'select pg_sleep(10)' }, [])
+      setTimeout(cut, 200)
+      await expect(running).rejects.toMatchObject({ code: 'database_unavailable' })
+    },
+  ],
+  [
+    'between two statements',
+    async (db, cut) => {
+      const client = await db.pool.connect()
+      const ended = new Promise(resolve => client.once('end', resolve))
+      cut()
+      await ended
+      client.release(true)
+    },
+  ],
+])('a connection that breaks %s does not end the process', async (_when, use) => {
+  const wire = await startProxy(site.webUrl)
+  const far = openDatabase({ url: wire.url, poolSize: 1, timeoutMs: 5_000, log: recordedLog() })
+  try {
+    await use(far, wire.cut)
+    await wire.mend()
+    expect(await far.one({ name: 'one', text: 'select 1 as one' }, [])).toEqual({ one: 1 })
+  } finally {
+    await far.close()
+    await wire.close()
+  }
 })

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
 import { readEnvFile, writeEnvFile } from '../../src/db/embedded.ts'
 import {
   cleanUp,
@@ -114,6 +115,23 @@ test('after kill -9 of the service the next one takes PostgreSQL over', async ()
   expect({ ...after, pid: 0 }).toEqual({ ...before, pid: 0 })
   expect(after.pid).not.toBe(before.pid)
   expect(await query(after.ownerUrl, 'select * from survived')).toEqual([{ answer: 42 }])
+})
+
+test('an orphaned PostgreSQL that never ends its shutdown is ended', async () => {
+  const dataDir = shared
+  const first = startService(dataDir)
+  const { ownerUrl, pid } = await first.up
+  first.child.kill('SIGKILL')
+  await first.exited
+  // A smart shutdown waits for this connection, and lets no other in.
+  const staying = new pg.Client({ connectionString: ownerUrl, ssl: false })
+  staying.on('error', () => {})
+  await staying.connect()
+  process.kill(pid, 'SIGTERM')
+  await eventually(() => expect(query(ownerUrl, 'select')).rejects.toThrow('shutting down'))
+  const after = await startService(dataDir).up
+  expect(after.pid).not.toBe(pid)
+  expect(await query(after.ownerUrl, 'select 1 as one')).toEqual([{ one: 1 }])
 })
 
 test('after kill -9 PostgreSQL comes back under the same URL, time and again, and keeps others off', async () => {

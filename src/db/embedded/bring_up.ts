@@ -55,6 +55,8 @@ export async function bringUp(
 async function endOrphan(site: Site, urls: Urls, other: Postmaster, giveUpAt: number): Promise<void> {
   const lock = await takeServiceLock(site, withPort(urls.ownerUrl, other.port)).catch(async error => {
     if (error instanceof EmbeddedError) throw error
+    // It lets nobody in any more, perhaps for ever: PostgreSQL 18 can hang when it is ended while it recovers from a crash.
+    if (isShuttingDown(error)) return await stopForeignServer(site, other.pid)
     // It is starting or ending: look again, but do not do so for ever.
     if (isRefusal(error.code) || Date.now() > giveUpAt) throw cannotLogIn(site, other, error)
     await sleep(50)
@@ -87,6 +89,10 @@ async function lockOrStop(
 /** Wrong password, no such database: the server is well, and trying again is useless. */
 function isRefusal(code: string | undefined): boolean {
   return code === '28P01' || code === '3D000'
+}
+
+function isShuttingDown({ code, message }: NodeJS.ErrnoException): boolean {
+  return code === '57P03' && message.includes('shutting down')
 }
 
 async function onAnotherPort(site: Site, urls: Urls): Promise<Urls> {
