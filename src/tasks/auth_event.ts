@@ -1,7 +1,7 @@
 // Before: src/tasks/relay.ts. After: the subscriber of this process.
 import type { Task } from 'graphile-worker'
 import { z } from 'zod'
-import type { Logger } from '../log.ts'
+import { type Logger, maskPhones } from '../log.ts'
 
 /** An event as subscribers see it. */
 export interface AuthEvent {
@@ -30,10 +30,16 @@ export const authEventTask =
     )
     const row = rows[0]
     if (!row) return
-    await onEvent?.({
-      type: row.type,
-      timestamp: row.created_at.toISOString(),
-      data: { ...row.data, user_id: row.user_id },
-    })
+    try {
+      await onEvent?.({
+        type: row.type,
+        timestamp: row.created_at.toISOString(),
+        data: { ...row.data, user_id: row.user_id },
+      })
+    } catch (error) {
+      // graphile-worker keeps the message beside the job, and logs it.
+      const { message, stack = '' } = error instanceof Error ? error : new Error(String(error))
+      throw Object.assign(new Error(maskPhones(message)), { stack: maskPhones(stack) })
+    }
     log.info({ event: row.type, event_id, user_id: row.user_id }, 'an event was delivered')
   }

@@ -1,7 +1,9 @@
-import { run } from 'graphile-worker'
+import { parseCronItems, run } from 'graphile-worker'
 import { orUnreachable } from '../db/errors.ts'
 import type { Logger } from '../log.ts'
+import { observe, RHYTHM, type Rhythm, startWatch } from './abandoned_jobs.ts'
 import { authEventTask, type OnEvent } from './auth_event.ts'
+import { cleanUpTask } from './clean_up.ts'
 import { startRelay } from './relay.ts'
 import { workerLogger } from './worker_log.ts'
 import { openWorkerPool } from './worker_pool.ts'
@@ -12,15 +14,11 @@ export interface WorkerOptions {
   log: Logger
   /** An in-process subscriber. */
   onEvent?: OnEvent | undefined
-  /**
-   * No other worker runs on this database: what is locked was left by one that was killed, and is unlocked now, where
-   * graphile-worker would wait for four hours.
-   */
-  isAlone?: boolean
+  /** How soon a job goes on whose worker died; tests are less patient. */
+  rhythm?: Rhythm
 }
 
-const UNLOCK = `select graphile_worker.force_unlock_workers(
-  array(select distinct locked_by from graphile_worker.jobs where locked_by is not null))`
+const CLOCK = parseCronItems([{ task: 'clean_up', match: '*/10 * * * *', options: { maxAttempts: 1 } }])
 
 export interface Worker {
   /** Ends after the jobs at hand are done and unlocked. */
@@ -32,33 +30,37 @@ export async function startWorker({
   ownerUrl,
   log,
   onEvent,
-  isAlone = false,
+  rhythm = RHYTHM,
 }: WorkerOptions): Promise<Worker> {
   const { pool, wait, hurry, end } = openWorkerPool(ownerUrl, log)
-  await pool.query(isAlone ? UNLOCK : 'select').catch(async (error: unknown) => {
+  await pool.query('select').catch(async (error: unknown) => {
     await end()
     return orUnreachable('DATABASE_OWNER_URL')(error)
   })
+  const doing = observe()
   const runner = await run({
     pgPool: pool,
-    parsedCronItems: [],
-    taskList: { auth_event: authEventTask(log, onEvent) },
+    parsedCronItems: CLOCK,
+    taskList: { auth_event: authEventTask(log, onEvent), clean_up: cleanUpTask },
     concurrency: 4,
     pollInterval: 1_000,
     noHandleSignals: true,
     logger: workerLogger(log),
+    events: doing.events,
   }).catch(async error => {
     await end()
     throw error
   })
   wait()
   const stopRelay = startRelay(pool, log)
+  const stopWatch = startWatch({ ownerUrl, log, doing, rhythm })
   return {
     async stop() {
       hurry()
       await stopRelay()
       await runner.stop()
       await end()
+      await stopWatch()
     },
   }
 }

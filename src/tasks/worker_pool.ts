@@ -83,8 +83,9 @@ export function openWorkerPool(ownerUrl: string, log: Logger): WorkerPool {
 }
 
 /** graphile-worker's names of its prepared statements. */
-const endsJobs = (config: unknown) =>
-  /^(complete|fail)_jobs?(_q)?\//.test((config as pg.QueryConfig)?.name ?? '')
+const nameOf = (config: unknown) => (config as pg.QueryConfig)?.name ?? ''
+const endsJobs = (config: unknown) => /^(complete|fail)_jobs?(_q)?\//.test(nameOf(config))
+const takesJobs = (config: unknown) => /^get_job/.test(nameOf(config))
 
 /** No answer of PostgreSQL's about the statement: the connection failed, or the server is going or coming. */
 const isLoss = (error: unknown) =>
@@ -102,5 +103,14 @@ async function queryOnce(connectionString: string, config: pg.QueryConfig) {
   }
 }
 
-/** Stands in where the worker stops while the database cannot be reached. */
-const NO_CLIENT = { query: async () => ({ rows: [] }), release() {} } as unknown as pg.PoolClient
+/**
+ * Stands in where the worker stops while the database cannot be reached: there is no job, and none is ended. A task that
+ * asks hears the truth; "no such event" would make it succeed, and its job be ended, should the database be back by then.
+ */
+const NO_CLIENT = {
+  async query(config: unknown) {
+    if (takesJobs(config) || endsJobs(config)) return { rows: [] }
+    throw new Error('the worker stops, and the database cannot be reached')
+  },
+  release() {},
+} as unknown as pg.PoolClient

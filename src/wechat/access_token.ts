@@ -50,16 +50,18 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
     for (;;) {
       const fetchId = randomUUID()
       const row = await takeAccessToken(db, appid, kind, dead, fetchId, leaseMs)
+      const token = row.access_token
       if (row.must_fetch) {
         const fetched = fetchAndShare(appid, fetchId, dead)
-        if (row.access_token === null) return await fetched.catch(release(appid, fetchId))
+        if (token === null) return await fetched.catch(release(appid, fetchId))
         // The old token still works: nobody waits for the next one. A failure is in the log by then, and is tried again
         // when the lease runs out, not at once by everybody.
         fetched.catch(() => {})
       }
-      if (row.access_token !== null && row.expires_at !== null) {
-        known.set(appid, { token: row.access_token, until: row.expires_at.getTime() })
-        return row.access_token
+      if (token !== null) {
+        // A token has its end: a constraint of the table.
+        known.set(appid, { token, until: row.expires_at!.getTime() })
+        return token
       }
       if (Date.now() > deadline) throw new AppError('wechat_unavailable')
       await sleep(POLL_MS)

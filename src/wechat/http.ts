@@ -45,9 +45,7 @@ function limitConnect(agent: http.Agent, connected: 'connect' | 'secureConnect',
     const socket = connect(options, callback) as Duplex | null | undefined
     if (!socket) return socket
     const timer = setTimeout(() => {
-      ;(socket as Socket).destroy(
-        Object.assign(new Error('connecting took too long'), { code: 'ECONNECTTIMEOUT' }),
-      )
+      ;(socket as Socket).destroy(Object.assign(new Error(), { code: 'ECONNECTTIMEOUT' }))
     }, ms)
     for (const event of [connected, 'close']) socket.once(event, () => clearTimeout(timer))
     return socket
@@ -81,8 +79,8 @@ export function createAsk(fetch: Fetch, log: Logger) {
     const started = performance.now()
     const text = await read().catch((error: unknown) => {
       // The error of fetch quotes the URL, in which the secret or the access token is: only its kind goes on.
-      const { code, type, name } = error as { code?: string; type?: string; name?: string }
-      const reason = signal.aborted ? 'timeout' : (code ?? type ?? name ?? 'unknown')
+      const { code, type, name } = error as { code?: string; type?: string; name: string }
+      const reason = signal.aborted ? 'timeout' : (code ?? type ?? name)
       throw unavailable(reason)
     })
     const answer = parseJson(text)
@@ -134,6 +132,6 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    return undefined
+    // Undefined is no answer.
   }
 }

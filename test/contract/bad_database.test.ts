@@ -40,7 +40,7 @@ beforeAll(async () => {
   await web.connect()
   simulator = await startSimulator()
   wire = await startProxy(url.href)
-  const env = { DATABASE_TIMEOUT_MS: '300', DATABASE_POOL_SIZE: '4' }
+  const env = { DATABASE_TIMEOUT_MS: '1000', DATABASE_POOL_SIZE: '4' }
   node = await startNode({ db: { ...db, webUrl: wire.url }, wechatUrl: simulator.url, env })
 })
 afterAll(async () => {
@@ -105,8 +105,8 @@ async function requestsOf(user: SignedIn): Promise<Sent[]> {
   return [...sent, { operation: 'things', entrance: 'GraphQL', request: things }]
 }
 
-const sendAll = (sent: Sent[]) =>
-  Promise.all(sent.map(async one => ({ ...one, answer: await sendRequest(node.url, one.request) })))
+const sendAll = (sent: Sent[], base = node) =>
+  Promise.all(sent.map(async one => ({ ...one, answer: await sendRequest(base.url, one.request) })))
 
 const failed = ({ status, body }: RawAnswer) => status >= 400 || body?.errors !== undefined
 
@@ -134,6 +134,20 @@ const lockEverything = async () => {
 const isWaited = async () => (await web.query('select from pg_locks where not granted')).rowCount! > 0
 const until = async (isSo: () => Promise<boolean>) => {
   while (!(await isSo())) await sleep(10)
+}
+
+/** Nobody has to do anything for it. On a busy machine a statement may still take longer than this node waits for it. */
+async function everythingWorks(base: Node, skips: Sent['operation'][] = []) {
+  for (let attempt = 1; ; attempt++) {
+    const user = await signIn(base, simulator).catch(() => undefined)
+    const all = user ? (await requestsOf(user)).filter(({ operation }) => !skips.includes(operation)) : []
+    const failures = (await sendAll(all, base))
+      .filter(({ answer }) => failed(answer))
+      .map(({ answer, ...rest }) => ({ ...rest, text: answer.text }))
+    if (user && failures.length === 0) return
+    if (attempt === 20) expect({ user, failures }).toEqual({ user: expect.anything(), failures: [] })
+    await sleep(200)
+  }
 }
 
 const troubles: Record<string, Trouble> = {
@@ -217,13 +231,7 @@ describe.each(Object.entries(troubles))(
       expect(await db.rows(HALVES)).toEqual([])
       if (!isLate) expect(await rowCounts(db)).toEqual(before)
 
-      const again = await signIn(node, simulator)
-      const answers = await sendAll(await requestsOf(again))
-      expect(
-        answers
-          .filter(({ answer }) => failed(answer))
-          .map(({ answer, ...rest }) => ({ ...rest, text: answer.text })),
-      ).toEqual([])
+      await everythingWorks(node)
       expect(await db.rows(HALVES)).toEqual([])
     })
   },
@@ -238,7 +246,7 @@ test('PostgreSQL restarts: 503 until it is back, nothing by halves, and nobody h
   let restarted: Node | undefined
   try {
     await migrate({ ownerUrl: cluster.ownerUrl, log: createLog('silent') })
-    restarted = await startNode({ db: away, wechatUrl: simulator.url, env: { DATABASE_TIMEOUT_MS: '300' } })
+    restarted = await startNode({ db: away, wechatUrl: simulator.url, env: { DATABASE_TIMEOUT_MS: '1000' } })
     const { url } = restarted
     const user = await signIn(restarted, simulator)
     const all = (await requestsOf(user)).filter(({ operation }) => operation !== 'things')
@@ -253,11 +261,7 @@ test('PostgreSQL restarts: 503 until it is back, nothing by halves, and nobody h
     told.delete('wechat_code_invalid')
     expect([...told]).toEqual(['database_unavailable'])
     expect((await owner.query(HALVES)).rows).toEqual([])
-    const again = await signIn(restarted, simulator)
-    const answers = await Promise.all(
-      (await requestsOf(again)).map(({ request }) => sendRequest(url, request)),
-    )
-    expect(answers.filter(({ status }) => status >= 500)).toEqual([])
+    await everythingWorks(restarted, ['things'])
   } finally {
     await restarted?.close()
     await owner.end()

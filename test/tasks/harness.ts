@@ -13,18 +13,22 @@ export async function until(holds: () => boolean | Promise<boolean>): Promise<vo
 
 export const PHONE = '+8613812345678'
 
-/** Writes events as the definers do, and answers whom they are about, in order. */
-export async function writeEvents(db: Pick<TestDatabase, 'rows'>, count: number): Promise<string[]> {
+/** Writes events as the definers do, and answers whom they are about, in order. `relayedAt`: null, or an expression. */
+export async function writeEvents(
+  db: Pick<TestDatabase, 'rows'>,
+  count: number,
+  relayedAt = 'null',
+): Promise<string[]> {
   const users = Array.from({ length: count }, () => randomUUID())
   await db.rows(
-    `insert into auth_private.events (type, user_id, data)
-     select 'phone.bound', u::uuid, jsonb_build_object('phone', $2::text) from unnest($1::text[]) with ordinality t (u, n) order by n`,
+    `insert into auth_private.events (type, user_id, data, relayed_at)
+     select 'phone.bound', u::uuid, jsonb_build_object('phone', $2::text), ${relayedAt} from unnest($1::text[]) with ordinality t (u, n) order by n`,
     [users, PHONE],
   )
   return users
 }
 
-/** The jobs that wait, as graphile-worker keeps them. */
+/** The jobs that wait, as graphile-worker keeps them, but for those that its clock makes. */
 export const jobs = (db: TestDatabase) =>
   db.rows<{
     task: string
@@ -34,7 +38,8 @@ export const jobs = (db: TestDatabase) =>
     last_error: string | null
   }>(
     `select t.identifier as task, j.payload, j.attempts, j.locked_by, j.last_error
-     from graphile_worker._private_jobs j join graphile_worker._private_tasks t on t.id = j.task_id order by j.id`,
+     from graphile_worker._private_jobs j join graphile_worker._private_tasks t on t.id = j.task_id
+     where t.identifier <> 'clean_up' order by j.id`,
   )
 
 /** Lets a job that failed be tried again now. */

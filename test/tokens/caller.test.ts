@@ -1,13 +1,12 @@
 import { callerOf } from '../../src/tokens/caller.ts'
 import { createTokens, type Tokens } from '../../src/tokens/jwt.ts'
-import { JWT_SECRET } from '../support/service.ts'
 
 let tokens: Tokens
 let user: string
 
 beforeAll(async () => {
   tokens = await createTokens({
-    secret: JWT_SECRET,
+    secret: 'a secret of the tests, 32 bytes or more',
     signingKey: undefined,
     issuer: 'http://site.test/auth/v1',
     expiry: 3600,
@@ -52,6 +51,11 @@ test.each<[string, () => { authorization?: string; apikey?: string }, string]>([
   ],
 ])('%s', async (_name, headers, role) => {
   expect(await roleOf(headers())).toBe(role)
+})
+
+test('what is wrong with the header is said, not only that the token is no good', async () => {
+  await expect(roleOf({ authorization: user })).rejects.toThrow('Authorization is not "Bearer <token>"')
+  await expect(roleOf({ authorization: `Bearer ${user}x` })).rejects.toThrow('access token is not valid')
 })
 
 test('the session of a user token is known', async () => {

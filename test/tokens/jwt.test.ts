@@ -2,9 +2,9 @@ import { createPublicKey, randomUUID } from 'node:crypto'
 import { exportJWK, generateKeyPair, importJWK, type JWK, type JWTPayload, jwtVerify, SignJWT } from 'jose'
 import { AppError } from '../../src/errors.ts'
 import { createTokens, makeApiKey, type TokenOptions, type Tokens } from '../../src/tokens/jwt.ts'
-import { JWT_SECRET } from '../support/service.ts'
-import { everythingOf } from '../wechat/harness.ts'
+import { everythingOf } from '../support/errors.ts'
 
+const JWT_SECRET = 'a secret of the tests, 32 bytes or more'
 const ISSUER = 'http://site.test/auth/v1'
 const bytes = (text: string) => new TextEncoder().encode(text)
 const secretKey = bytes(JWT_SECRET)
@@ -52,11 +52,19 @@ const refused = async (tokens: Tokens, token: string) => {
     (error: unknown) => error,
   )
   expect(error).toBeInstanceOf(AppError)
-  expect(error).toMatchObject({ code: 'bad_jwt', status: 403 })
+  // Why is kept, for whoever debugs; the caller is not told.
+  expect(error).toMatchObject({ code: 'bad_jwt', status: 403, cause: expect.any(Error) })
   return error as AppError
 }
 
 const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+/** Ends in another character where the last one has bits to spare. */
+const sameBytes = (part: string) => {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+  const spellings = [...alphabet].map(last => part.slice(0, -1) + last)
+  const bytes = Buffer.from(part, 'base64url')
+  return spellings.find(text => text !== part && Buffer.from(text, 'base64url').equals(bytes)) ?? part
+}
 const decode = (token: string, index: number) =>
   JSON.parse(Buffer.from(token.split('.')[index]!, 'base64url').toString())
 
@@ -218,7 +226,21 @@ describe.each(kinds)('%s', kind => {
 
   test.each(['HS384', 'HS512'])('our secret by %s: bad_jwt', async alg => {
     const key = bytes(JWT_SECRET.repeat(2))
-    await refused(tokens, await new SignJWT(good()).setProtectedHeader({ alg }).sign(key))
+    const error = await refused(tokens, await new SignJWT(good()).setProtectedHeader({ alg }).sign(key))
+    // Refused for its algorithm: no key is even looked for.
+    expect(error.cause).toMatchObject({ code: 'ERR_JOSE_ALG_NOT_ALLOWED' })
+  })
+
+  test('another spelling of a good token: bad_jwt', async () => {
+    // Of so many claims some part ends in spare bits, and the last character can be another without a change of bytes.
+    for (const phone of ['', '1', '12']) {
+      const parts = (await tokens.sign({ ...user, phone }, now())).split('.')
+      for (const [index, part] of parts.entries())
+        for (const spelling of [`${part}=`, `${part}==`, sameBytes(part)].filter(text => text !== part)) {
+          const error = await refused(tokens, parts.with(index, spelling).join('.'))
+          expect(error.cause).toMatchObject({ message: 'Another spelling of a token' })
+        }
+    }
   })
 
   describe('API keys', () => {
@@ -226,6 +248,13 @@ describe.each(kinds)('%s', kind => {
       expect(await tokens.verify(await makeApiKey(JWT_SECRET, role))).toEqual({ role })
       // No audience, issuer, end or session is asked for: Supabase's keys have others.
       expect(await tokens.verify(await forge('HS256', { role, iss: 'supabase', aud: 'x' }))).toEqual({ role })
+    })
+
+    test('as every node makes it, without an end: it is built into programs', async () => {
+      const key = await makeApiKey(JWT_SECRET, 'anon')
+      expect(await makeApiKey(JWT_SECRET, 'anon')).toBe(key)
+      expect(decode(key, 0)).toEqual({ alg: 'HS256', typ: 'JWT' })
+      expect(decode(key, 1)).toEqual({ role: 'anon', iss: 'postgraphile-wechat' })
     })
 
     test('as opaque strings', async () => {
@@ -298,7 +327,8 @@ describe.each(['ES256', 'RS256'] as const)('with a signing key, %s', kind => {
 
   test('another kid, no kid, another algorithm, another key of that name: bad_jwt', async () => {
     const other = kind === 'ES256' ? 'RS256' : 'ES256'
-    await refused(tokens, await forge(kind, good(), { kid: 'key-of-yesterday' }))
+    const unknown = await refused(tokens, await forge(kind, good(), { kid: 'key-of-yesterday' }))
+    expect(unknown.cause).toMatchObject({ message: 'No such key' })
     await refused(tokens, await forge(kind, good(), { kid: undefined }))
     await refused(tokens, await forge(other, good()))
     await refused(tokens, await forge(other, good(), { kid: keys[kind].kid }))

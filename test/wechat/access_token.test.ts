@@ -4,7 +4,7 @@ import type { Fault } from '../../src/simulator/index.ts'
 import type { Fetch } from '../../src/wechat/http.ts'
 import { freshPhone, phoneCode } from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
-import { startSimulator, type TestSimulator } from '../support/service.ts'
+import { startSimulator, type TestSimulator } from '../support/simulator.ts'
 import { APPID, createClient, failure, type TestClient, until } from './harness.ts'
 
 interface Row {

@@ -3,7 +3,7 @@ import type { Endpoint } from '../../src/simulator/index.ts'
 import { codeOfErrcode, deadTokenErrcodes, ridOf } from '../../src/wechat/errcodes.ts'
 import { loginCode, phoneCode } from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
-import { startSimulator, type TestSimulator } from '../support/service.ts'
+import { startSimulator, type TestSimulator } from '../support/simulator.ts'
 import { APPID, createClient, failure, type TestClient } from './harness.ts'
 
 /** The contract's table of errors and WeChat's pages: every errcode, and what it is called here. */

@@ -10,7 +10,6 @@ import { SIMULATOR_APP_ID } from '../../src/simulator/index.ts'
 import { createWechat, type Wechat } from '../../src/wechat/client.ts'
 import type { Fetch } from '../../src/wechat/http.ts'
 import type { TestDatabase } from '../support/database.ts'
-import { JWT_SECRET } from '../support/service.ts'
 
 export const APPID = SIMULATOR_APP_ID
 
@@ -30,7 +29,12 @@ export interface ClientOptions {
 }
 
 export function createClient({ db, url, env, fetch }: ClientOptions): TestClient {
-  const config = parseConfig({ DATABASE_URL: db.webUrl, JWT_SECRET, WECHAT_API_URL: url, ...env })
+  const config = parseConfig({
+    DATABASE_URL: db.webUrl,
+    JWT_SECRET: 'a secret of the tests, 32 bytes or more',
+    WECHAT_API_URL: url,
+    ...env,
+  })
   const logged: string[] = []
   const log = pino({ level: 'trace', base: null }, { write: (line: string) => logged.push(line) })
   const database = openDatabase({ url: db.webUrl, poolSize: 3, timeoutMs: 10_000, log })
@@ -76,17 +80,6 @@ export async function failure(promise: Promise<unknown>): Promise<AppError> {
   if (!(error instanceof AppError)) throw error
   return error
 }
-
-/** Everything an error tells to whoever looks deep enough: causes, hidden members, stacks. */
-export const everythingOf = (error: unknown): string =>
-  [inspect(error, { depth: Infinity, showHidden: true, maxStringLength: Infinity }), ...chain(error)].join(
-    '\n',
-  )
-
-const chain = (error: unknown): string[] =>
-  error instanceof Error
-    ? [error.message, error.stack ?? '', JSON.stringify(error), ...chain(error.cause)]
-    : [String(error)]
 
 /** Waits until a row of the database is as wanted; the test's own time limit is the only one. */
 export async function until(condition: () => Promise<boolean>): Promise<void> {

@@ -1,0 +1,19 @@
+import { appendFileSync } from 'node:fs'
+import { createLog } from '../../src/log.ts'
+import { startWorker } from '../../src/tasks/worker.ts'
+
+/**
+ * The worker with a subscriber that notes at once, in the file `DELIVERED`, what it is told: a log is written a moment
+ * later, which kill -9 does not wait for.
+ */
+const { DATABASE_OWNER_URL, DELIVERED } = process.env
+const worker = await startWorker({
+  ownerUrl: DATABASE_OWNER_URL!,
+  log: createLog('debug'),
+  onEvent: ({ type, timestamp, data }) =>
+    appendFileSync(DELIVERED!, `${type} ${data.user_id} ${timestamp}\n`),
+})
+process.once('SIGTERM', async () => {
+  await worker.stop()
+  process.exit(0)
+})
