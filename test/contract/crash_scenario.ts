@@ -77,21 +77,21 @@ async function liveThroughCrashes({ site, wechat, random, kinds }: Crashing): Pr
     }
   }
   await everythingIsUp()
-  const lives = Array.from({ length: AT_ONCE }, () => live(world, people))
-  const failed = Promise.all(lives)
-  failed.catch(() => {})
+  const lives = Promise.all(Array.from({ length: AT_ONCE }, () => live(world, people)))
+  // Heard of at the next pause.
+  lives.catch(() => {})
   for (let round = 0; round < ROUNDS; round++) {
     for (const kind of random.shuffle(kinds)) {
-      await Promise.race([sleep(random.chance(25) ? 0 : random.between(300, 1_200)), failed])
+      await Promise.race([sleep(random.chance(25) ? 0 : random.between(300, 1_200)), lives])
       await site.crash(kind, random)
     }
   }
   await everythingIsUp()
-  await Promise.race([sleep(500), failed])
+  await Promise.race([sleep(500), lives])
   isCalm = true
-  await Promise.race([sleep(1_000), failed])
+  await Promise.race([sleep(1_000), lives])
   isOver = true
-  await failed
+  await lives
   const taps = people.flatMap(person => person.taps)
   expect(taps.filter(({ answers }) => answers.length === 0)).toEqual([])
   for (const tap of taps) await settle(world, tap)
@@ -157,14 +157,19 @@ interface UserRow {
   wechat_id: string
 }
 
-/** WeChat was asked once for a code that nothing came between, and redeemed none twice. */
+/**
+ * No code was redeemed twice, and WeChat was asked once for a code that nothing came between; but PostgreSQL may take a
+ * claim with it that had not reached the disk, when two wait for the same code.
+ */
 function redeemedOnce({ answers }: RecordedWechat, people: Person[]): void {
-  for (const tap of people.flatMap(({ taps }) => taps)) {
-    const asked = answers.get(tap.code) ?? []
-    const outcome = tap.answers[0]!.code
-    if (!tap.wasDisturbed) expect([asked, outcome === 'wechat_code_invalid']).toEqual([[0], false])
-    expect(asked.filter(errcode => errcode === 0).length).toBe(1)
-  }
+  const taps = people.flatMap(person => person.taps)
+  const timesRedeemed = taps.map(({ code }) => answers.get(code)?.filter(errcode => errcode === 0).length)
+  expect(new Set(timesRedeemed)).toEqual(new Set([1]))
+  const undisturbed = taps.filter(tap => !tap.wasDisturbed)
+  const askedOnce = undisturbed.filter(({ code }) => answers.get(code)!.length === 1)
+  expect(undisturbed.length - askedOnce.length).toBeLessThanOrEqual(2 * ROUNDS)
+  const wasted = askedOnce.filter(tap => tap.answers.some(({ code }) => code === 'wechat_code_invalid'))
+  expect(wasted).toEqual([])
 }
 
 const livingWorkers = async ({ rows }: Site) =>
