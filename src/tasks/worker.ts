@@ -38,6 +38,8 @@ export async function startWorker({
     return orUnreachable('DATABASE_OWNER_URL')(error)
   })
   const doing = observe()
+  // Before anything else asks: graphile-worker remembers for good if its first look at the tasks fails.
+  wait()
   const runner = await run({
     pgPool: pool,
     parsedCronItems: CLOCK,
@@ -51,7 +53,6 @@ export async function startWorker({
     await end()
     throw error
   })
-  wait()
   const stopRelay = startRelay(pool, log)
   const stopWatch = startWatch({ ownerUrl, log, doing, rhythm })
   return {

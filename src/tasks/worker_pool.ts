@@ -40,7 +40,7 @@ export function openWorkerPool(ownerUrl: string, log: Logger): WorkerPool {
     // biome-ignore lint/suspicious/noExplicitAny: pg overloads this in many ways, and only promises matter here
     override query(...args: any[]): any {
       const result = Reflect.apply(super.query, this, args)
-      if (!(result instanceof Promise) || !endsJobs(args[0])) return result
+      if (!(result instanceof Promise) || !(endsJobs(args[0]) || looksAtTasks(args[0]))) return result
       return result.catch(error => {
         if (!isLoss(error)) throw error
         return persist<object>(() => queryOnce(ownerUrl, args[0]), { rows: [] })
@@ -85,6 +85,11 @@ export function openWorkerPool(ownerUrl: string, log: Logger): WorkerPool {
 /** graphile-worker's names of its prepared statements. */
 const nameOf = (config: unknown) => (config as pg.QueryConfig)?.name ?? ''
 const endsJobs = (config: unknown) => /^(complete|fail)_jobs?(_q)?\//.test(nameOf(config))
+/** Its first statements, which have no name; what they fail with would be remembered for good. */
+const looksAtTasks = (config: unknown) =>
+  /^(insert into|select id, identifier from) .*_private_tasks as tasks\b/.test(
+    (config as pg.QueryConfig)?.text ?? '',
+  )
 const takesJobs = (config: unknown) => /^get_job/.test(nameOf(config))
 
 /** No answer of PostgreSQL's about the statement: the connection failed, or the server is going or coming. */

@@ -239,3 +239,32 @@ test('a worker cannot start without a database', async () => {
   await expect(work(() => {}, wire.url)).rejects.toThrow()
   await wire.close()
 })
+
+describe.each(everyRound)('round %i', () => {
+  test('a database that goes away while the worker begins keeps it from nothing', async () => {
+    const wire = await startProxy(db.ownerUrl)
+    try {
+      for (let n = 0; n < 8; n++) {
+        const told: string[] = []
+        const timer = setTimeout(() => {
+          wire.cut()
+          setTimeout(() => wire.mend(), 20)
+        }, n * 12)
+        const begin = () => work(({ data }) => void told.push(data.user_id), wire.url)
+        // It may fail to begin, and says so; it must not begin and do nothing.
+        const worker = await begin().catch(() => {
+          clearTimeout(timer)
+          wire.mend()
+          return begin()
+        })
+        clearTimeout(timer)
+        wire.mend()
+        const [userId] = await writeEvents(db, 1)
+        await until(() => told.includes(userId!))
+        await stop(worker)
+      }
+    } finally {
+      await wire.close()
+    }
+  })
+})
