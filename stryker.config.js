@@ -10,7 +10,7 @@ export default {
   coverageAnalysis: 'perTest',
   concurrency: 2,
   // What jest has loaded as ES modules stays in memory for good.
-  maxTestRunnerReuse: 50,
+  maxTestRunnerReuse: 20,
   // A busy machine is no killed mutant. Tests have limits of their own, so this is for what blocks a whole process.
   timeoutMS: 60_000,
   timeoutFactor: 4,

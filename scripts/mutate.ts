@@ -52,7 +52,8 @@ try {
 
 async function mutate(directory: string): Promise<Report> {
   const started = performance.now()
-  const env = { ...process.env, MUTATE_DIRECTORY: directory, MUTATE_OUTPUT: output }
+  // Once is enough for a race: it is run for every mutant that it reaches.
+  const env = { ...process.env, MUTATE_DIRECTORY: directory, MUTATE_OUTPUT: output, ROUNDS: '1' }
   const stryker = spawn(process.execPath, STRYKER, { stdio: ['ignore', 'inherit', 'inherit'], env })
   const [code] = await once(stryker, 'exit')
   if (code !== 0 || isInterrupted) throw new Error('Stryker did not come to its end')
