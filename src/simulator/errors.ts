@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 
 /**
- * WeChat's texts. That of 40001 is quoted by users word for word, the others follow the table of global return codes,
+ * WeChat's texts. That of 40001 is quoted by users word for word, as is that of 40169, the others follow the table of global return codes,
  * where the wording may vary: programs must go by errcode.
  */
 const TEXTS: Record<number, string> = {
@@ -13,13 +13,17 @@ const TEXTS: Record<number, string> = {
   40013: 'invalid appid',
   40014: 'invalid access_token',
   40029: 'invalid code',
+  40097: 'invalid args',
   40125: 'invalid appsecret',
+  40129: 'invalid scene',
   40163: 'code been used',
+  40169: 'invalid length for scene, or the data is not json string',
   40226: 'code blocked',
   41001: 'access_token missing',
   41002: 'appid missing',
   41004: 'appsecret missing',
   41008: 'missing code',
+  41030: 'invalid page',
   42001: 'access_token expired',
   43002: 'require POST method',
   44002: 'empty post data',
@@ -27,6 +31,7 @@ const TEXTS: Record<number, string> = {
   45011: 'api minute-quota reach limit, must slower, retry next minute',
   47001: 'data format error',
   48001: 'api unauthorized',
+  85096: 'not allow include scancode_time field',
 }
 
 /** A refusal in WeChat's own terms. Its message is WeChat's text without the rid. */

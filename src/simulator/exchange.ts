@@ -15,7 +15,7 @@ export interface Exchange {
   phoneInfo: Record<string, unknown>
 }
 
-/** What an endpoint does: its answer on success, or a thrown WechatError. */
+/** What an endpoint does: its answer on success (a Buffer is an image, anything else JSON), or a thrown WechatError. */
 export type Work = (exchange: Exchange) => object | Promise<object>
 
 interface Reply {
@@ -23,7 +23,7 @@ interface Reply {
   send: () => void
 }
 
-/** A handler that runs `work` as WeChat would: HTTP 200 and `contentType` always, with the next fault in its way. */
+/** A handler that runs `work` as WeChat would: HTTP 200 always, JSON as `contentType`, with the next fault in its way. */
 export function endpoint(state: State, name: Endpoint, contentType: string, work: Work): RequestHandler {
   return async (req, res) => {
     const call = recordCall(state, name)
@@ -31,9 +31,10 @@ export function endpoint(state: State, name: Endpoint, contentType: string, work
     const wechat = (errcode: number, body: object): Reply => ({
       errcode,
       send: () => {
+        const isImage = Buffer.isBuffer(body)
         // Not res.type(): express would add a charset that WeChat does not send.
-        res.setHeader('Content-Type', contentType)
-        res.end(JSON.stringify(body))
+        res.setHeader('Content-Type', isImage ? 'image/jpeg' : contentType)
+        res.end(isImage ? body : JSON.stringify(body))
       },
     })
     const refuse = (error: WechatError): Reply => wechat(error.errcode, errorBody(error, state.now()))

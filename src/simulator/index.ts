@@ -20,6 +20,8 @@ export interface SimulatorOptions {
   now?: () => number
   /** Lifetime of access tokens in seconds. Default: 7200. */
   tokenLifeSeconds?: number
+  /** Pages that the published mini programs have, for `check_path` of getwxacodeunlimit. Default: whatever is asked for. */
+  pages?: string[]
   /** Told of every call of a WeChat endpoint, just before it is answered. Default: nobody is told. */
   onCall?: (call: Call) => void
 }
@@ -41,15 +43,17 @@ export interface Simulator {
 }
 
 /**
- * A stand-in for WeChat's server API, in memory: token, stable_token, jscode2session, getuserphonenumber, and
- * `POST /login-codes`, `POST /phone-codes` in the part of the user's phone. WeChat's limits on calls a day or a minute
- * are not enforced: `failNext` brings up 45009 and 45011, as it does whatever else cannot be provoked from outside.
+ * A stand-in for WeChat's server API, in memory: token, stable_token, jscode2session, getuserphonenumber,
+ * getwxacodeunlimit, and `POST /login-codes`, `POST /phone-codes` in the part of the user's phone. WeChat's limits on
+ * calls a day or a minute are not enforced: `failNext` brings up 45009 and 45011, as it does whatever else cannot be
+ * provoked from outside.
  */
 export function createSimulator(options: SimulatorOptions = {}): Simulator {
   const { apps = { [SIMULATOR_APP_ID]: SIMULATOR_APP_SECRET }, now = Date.now, onCall = () => {} } = options
   const [defaultApp] = Object.keys(apps)
   if (defaultApp === undefined) throw new TypeError('the simulator needs at least one app')
-  const state = createState(apps, now, options.tokenLifeSeconds ?? TOKEN_LIFE_SECONDS, onCall)
+  const { tokenLifeSeconds = TOKEN_LIFE_SECONDS, pages } = options
+  const state = createState(apps, now, tokenLifeSeconds, onCall, pages)
   const router = Router()
     .use(wechatRoutes(state))
     .use(controlRoutes(state, defaultApp))

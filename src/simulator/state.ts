@@ -27,6 +27,8 @@ export interface State {
   tokens: TokenStore
   loginCodes: CodeStore<Login>
   phoneCodes: CodeStore<Phone>
+  /** Pages of the published mini programs; undefined: every page is there. */
+  pages: ReadonlySet<string> | undefined
   faults: Record<Endpoint, PlannedFault[]>
   calls: Call[]
   callCounts: Record<Endpoint, number>
@@ -43,6 +45,7 @@ export function createState(
   now: () => number,
   tokenLifeSeconds: number,
   onCall: (call: Call) => void,
+  pages?: string[],
 ): State {
   return {
     now,
@@ -50,6 +53,7 @@ export function createState(
     tokens: new TokenStore(now, tokenLifeSeconds),
     loginCodes: new CodeStore(now, 16),
     phoneCodes: new CodeStore(now, 32),
+    pages: pages && new Set(pages),
     faults: perEndpoint(() => []),
     calls: [],
     callCounts: perEndpoint(() => 0),

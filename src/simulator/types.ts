@@ -1,6 +1,12 @@
 /** What the simulator's files share: the names of its endpoints, what a call leaves behind, what can be made to fail. */
 
-export const ENDPOINTS = ['token', 'stable_token', 'jscode2session', 'getuserphonenumber'] as const
+export const ENDPOINTS = [
+  'token',
+  'stable_token',
+  'jscode2session',
+  'getuserphonenumber',
+  'getwxacodeunlimit',
+] as const
 
 /** One of WeChat's endpoints, by the last part of its path. */
 export type Endpoint = (typeof ENDPOINTS)[number]

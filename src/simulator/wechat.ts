@@ -4,6 +4,8 @@ import { z } from 'zod'
 import { readJson } from './body.ts'
 import { WechatError } from './errors.ts'
 import { type Exchange, endpoint, type Work } from './exchange.ts'
+import { checkQrcode, QrcodeBody } from './qrcode.ts'
+import { drawQrcode } from './qrcode_image.ts'
 import type { Phone, State } from './state.ts'
 
 type Credentials = Record<'appid' | 'secret' | 'grant_type', string | null | undefined>
@@ -27,6 +29,10 @@ export function wechatRoutes(state: State): Router {
     .all(
       '/wxa/business/getuserphonenumber',
       endpoint(state, 'getuserphonenumber', 'application/json', phone(state)),
+    )
+    .all(
+      '/wxa/getwxacodeunlimit',
+      endpoint(state, 'getwxacodeunlimit', 'application/json; encoding=utf-8', qrcode(state)),
     )
 }
 
@@ -83,6 +89,18 @@ function phone(state: State): Work {
     const watermark = { timestamp: Math.floor(minted.mintedAt / 1000), appid }
     const phone_info = { ...numbers(minted.value), watermark, ...exchange.phoneInfo }
     return { errcode: 0, errmsg: 'ok', phone_info }
+  }
+}
+
+/** Source: page of getUnlimitedQRCode. */
+function qrcode(state: State): Work {
+  return async exchange => {
+    const appid = state.tokens.appOf(exchange.query.get('access_token'))
+    exchange.call.appid = appid
+    requirePost(exchange)
+    const wanted = await readBody(exchange, QrcodeBody)
+    checkQrcode(wanted, state.pages)
+    return drawQrcode(appid, wanted)
   }
 }
 

@@ -48,3 +48,18 @@ export type PhoneInfo = z.infer<typeof PhoneInfo>
 
 /** The body of getuserphonenumber; `phone_info` that makes no sense counts as none. */
 export const PhoneAnswer = z.object({ phone_info: PhoneInfo.nullish().catch(undefined) })
+
+/** JPEG or PNG, by the bytes with which each begins. */
+export const isImage = (bytes: Buffer): boolean =>
+  ['ffd8ff', '89504e470d0a1a0a'].some(start => bytes.toString('hex', 0, start.length / 2) === start)
+
+const utf8 = new TextDecoder()
+
+/** The JSON of a body; undefined: it is none. */
+export function parseJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(utf8.decode(bytes))
+  } catch {
+    // Undefined is no answer.
+  }
+}

@@ -7,6 +7,7 @@ import { createAccessTokens } from './access_token.ts'
 import { PhoneAnswer, type PhoneInfo, Session } from './answers.ts'
 import { deadTokenErrcodes } from './errcodes.ts'
 import { createAsk, createFetch, type Fetch } from './http.ts'
+import { namingParameter, type UnlimitedQrcode } from './unlimited_qrcode.ts'
 
 export interface WechatOptions {
   config: Config['wechat']
@@ -31,6 +32,11 @@ export interface Wechat {
    * `wechat_unavailable` and `wechat_misconfigured` (the code may still be good).
    */
   phoneNumber(appid: string, code: string, openid?: string): Promise<PhoneInfo | undefined>
+  /**
+   * The image of a mini program code, JPEG or PNG, at most 4 MB. Raises `validation_failed` (the message names the
+   * parameter that WeChat refuses), `wechat_unavailable`, `wechat_misconfigured`.
+   */
+  unlimitedQrcode(appid: string, parameters: UnlimitedQrcode): Promise<Buffer>
 }
 
 export function createWechat({ config, apiUrl, db, log, fetch }: WechatOptions): Wechat {
@@ -49,6 +55,17 @@ export function createWechat({ config, apiUrl, db, log, fetch }: WechatOptions):
     secretOf,
     timeoutMs: config.timeoutMs,
   })
+
+  /** Calls an interface that wants the app's access token; a second time, with another, where the first is refused. */
+  async function withToken<T>(appid: string, path: string, call: (url: string) => Promise<T>): Promise<T> {
+    const urlWith = (token: string) => `${apiUrl}${path}?${new URLSearchParams({ access_token: token })}`
+    const token = await tokens.get(appid)
+    return call(urlWith(token)).catch(async (error: unknown) => {
+      // The token is refused before anything else is looked at, so the same request can be sent again.
+      if (!isDeadToken(error)) throw error
+      return call(urlWith(await tokens.get(appid, token)))
+    })
+  }
 
   return {
     code2session: (appid, code) =>
@@ -70,24 +87,33 @@ export function createWechat({ config, apiUrl, db, log, fetch }: WechatOptions):
 
     phoneNumber: (appid, code, openid) =>
       withTimeLimit(config.timeoutMs, async signal => {
-        const exchange = (token: string) =>
+        const answer = await withToken(appid, '/wxa/business/getuserphonenumber', url =>
           ask({
             endpoint: 'getuserphonenumber',
             method: 'POST',
-            url: `${apiUrl}/wxa/business/getuserphonenumber?${new URLSearchParams({ access_token: token })}`,
+            url,
             body: { code, ...(openid && { openid }) },
             signal,
-          })
-        const token = await tokens.get(appid)
-        const answer = await exchange(token).catch(async (error: unknown) => {
-          // The token is refused before the code is looked at, so the same code can be sent again.
-          if (!isDeadToken(error)) throw error
-          return exchange(await tokens.get(appid, token))
-        })
+          }),
+        )
         // An error has an errcode, a success a phone_info; what has neither is not WeChat's.
         if (!('errcode' in answer) && !('phone_info' in answer)) throw new AppError('wechat_unavailable')
         return PhoneAnswer.parse(answer).phone_info ?? undefined
       }),
+
+    unlimitedQrcode: (appid, parameters) =>
+      withTimeLimit(config.timeoutMs, signal =>
+        withToken(appid, '/wxa/getwxacodeunlimit', url =>
+          ask({
+            endpoint: 'getwxacodeunlimit',
+            method: 'POST',
+            url,
+            body: parameters,
+            signal,
+            image: true,
+          }).catch(namingParameter),
+        ),
+      ),
   }
 }
 

@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream'
 import nodeFetch from 'node-fetch'
 import { AppError } from '../errors.ts'
 import { type Logger, maskPhones } from '../log.ts'
-import { Status } from './answers.ts'
+import { isImage, parseJson, Status } from './answers.ts'
 import { fromErrcode } from './errcodes.ts'
 
 /** As much of `fetch` as we use, so that node-fetch, undici and the platform's own all fit. */
@@ -17,11 +17,15 @@ export type Fetch = (
     body?: string
     signal: AbortSignal
     redirect: 'error'
+    /** How many bytes an answer may have: an option of node-fetch, of which the others know nothing. */
+    size?: number
   },
-) => Promise<{ status: number; text(): Promise<string> }>
+) => Promise<{ status: number; arrayBuffer(): Promise<ArrayBuffer> }>
 
 /** Larger than any JSON that WeChat sends. */
-const MAX_ANSWER_BYTES = 1_000_000
+const MAX_JSON_BYTES = 1_000_000
+/** Several times a code of 1280 pixels, the widest there is. */
+const MAX_IMAGE_BYTES = 4_000_000
 
 /** node-fetch over kept-alive connections, each of which must be made within `connectTimeoutMs`. */
 export function createFetch(connectTimeoutMs: number): Fetch {
@@ -34,7 +38,6 @@ export function createFetch(connectTimeoutMs: number): Fetch {
   return (url, init) =>
     nodeFetch(url, {
       ...init,
-      size: MAX_ANSWER_BYTES,
       agent: ({ protocol }) => agents[protocol as keyof typeof agents],
     })
 }
@@ -55,35 +58,43 @@ function limitConnect(agent: http.Agent, connected: 'connect' | 'secureConnect',
 
 export interface Request {
   /** For logs and metrics. */
-  endpoint: 'stable_token' | 'token' | 'jscode2session' | 'getuserphonenumber'
+  endpoint: 'stable_token' | 'token' | 'jscode2session' | 'getuserphonenumber' | 'getwxacodeunlimit'
   method: 'GET' | 'POST'
   /** Holds secrets, as WeChat wants it: never logged, never in an error. */
   url: string
   body?: object
   signal: AbortSignal
+  /** The answer wanted is an image, not JSON. */
+  image?: true
 }
 
-/** Sends requests to WeChat and reads its JSON; `ask` answers what is not an error. */
+/** Sends requests to WeChat and reads its answers; `ask` gives back what is not an error. */
 export function createAsk(fetch: Fetch, log: Logger) {
   /**
-   * The parsed body of WeChat's answer. Raises the catalogue's error for an errcode (with it and its rid), and
-   * `wechat_unavailable` for time-outs, resets, other statuses and bodies that are no JSON object.
+   * The parsed body of WeChat's answer, or the image in it. Raises the catalogue's error for an errcode (with it and its
+   * rid), and `wechat_unavailable` for time-outs, resets, other statuses and bodies that are neither what is wanted nor an
+   * errcode. What a body is, its bytes say: WeChat's content types do not.
    */
-  return async function ask({
+  async function ask(request: Request & { image: true }): Promise<Buffer>
+  async function ask(request: Request): Promise<Record<string, unknown>>
+  async function ask({
     endpoint,
     method,
     url,
     body,
     signal,
-  }: Request): Promise<Record<string, unknown>> {
+    image,
+  }: Request): Promise<Buffer | Record<string, unknown>> {
     const started = performance.now()
-    const text = await read().catch((error: unknown) => {
+    const limit = image ? MAX_IMAGE_BYTES : MAX_JSON_BYTES
+    const bytes = await read().catch((error: unknown) => {
       // The error of fetch quotes the URL, in which the secret or the access token is: only its kind goes on.
       const { code, type, name } = error as { code?: string; type?: string; name: string }
       const reason = signal.aborted ? 'timeout' : (code ?? type ?? name)
       throw unavailable(reason)
     })
-    const answer = parseJson(text)
+    const picture = image && isImage(bytes) ? bytes : undefined
+    const answer = picture ? {} : parseJson(bytes)
     const status = Status.safeParse(answer)
     if (!status.success) throw unavailable('nonsense')
     const { errcode, errmsg } = status.data
@@ -93,8 +104,9 @@ export function createAsk(fetch: Fetch, log: Logger) {
       log.warn({ endpoint, errcode, errmsg: text.slice(0, 500), ms }, 'WeChat answered with an error')
       throw fromErrcode(errcode, errmsg)
     }
+    if (image && !picture) throw unavailable('no image')
     log.debug({ endpoint, ms }, 'WeChat answered')
-    return answer as Record<string, unknown>
+    return picture ?? (answer as Record<string, unknown>)
 
     async function read() {
       // With a signal that is aborted already node-fetch destroys the body unheard, which would end the process.
@@ -104,11 +116,14 @@ export function createAsk(fetch: Fetch, log: Logger) {
         ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
         signal,
         redirect: 'error',
+        size: limit,
       })
       // An unread body would keep its connection for ever.
-      const text = await response.text()
+      const bytes = Buffer.from(await response.arrayBuffer())
       if (response.status !== 200) throw Object.assign(new Error(), { code: `HTTP ${response.status}` })
-      return text
+      // For a fetch that has no limit of its own.
+      if (bytes.length > limit) throw Object.assign(new Error(), { code: 'max-size' })
+      return bytes
     }
 
     function unavailable(reason: string) {
@@ -117,21 +132,16 @@ export function createAsk(fetch: Fetch, log: Logger) {
       return new AppError('wechat_unavailable', { cause: new Error(`WeChat ${endpoint}: ${reason}`) })
     }
   }
+  return ask
 }
 
 /** A text of WeChat's for the log: what we sent (secrets, tokens, codes) and phones are masked, should it quote them. */
 function withoutOurs(text: string, sent: unknown[]): string {
-  const values = sent.filter(value => typeof value === 'string' && value !== '') as string[]
+  // What is so short is no secret, and would be found in the rid.
+  const values = sent.filter(value => typeof value === 'string' && value.length > 3) as string[]
   const quoted = values.flatMap(value => [value, encodeURIComponent(value)])
   return maskPhones(quoted.reduce((masked, value) => masked.replaceAll(value, '****'), text))
 }
 
-export type Ask = ReturnType<typeof createAsk>
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    // Undefined is no answer.
-  }
-}
+/** `ask`, for whoever wants JSON. */
+export type Ask = (request: Request) => Promise<Record<string, unknown>>

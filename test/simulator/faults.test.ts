@@ -133,6 +133,7 @@ test('every call is kept, counted and told, with its app and errcode', async () 
     stable_token: 1,
     jscode2session: 2,
     getuserphonenumber: 2,
+    getwxacodeunlimit: 0,
   })
 })
 

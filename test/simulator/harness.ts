@@ -33,8 +33,10 @@ export async function listen(app: Express) {
 
   async function request(path: string, init?: RequestInit): Promise<Answer> {
     const response = await fetch(base + path, init)
-    const text = await response.text()
-    return { status: response.status, type: response.headers.get('content-type'), body: parse(text) }
+    const type = response.headers.get('content-type')
+    const bytes = Buffer.from(await response.arrayBuffer())
+    const body = type?.startsWith('image/') ? bytes : parse(bytes.toString())
+    return { status: response.status, type, body }
   }
   const get = (path: string, query: Record<string, string> = {}, init?: RequestInit) =>
     request(`${path}?${new URLSearchParams(query)}`, init)
@@ -49,6 +51,8 @@ export async function listen(app: Express) {
     get('/sns/jscode2session', { ...app, js_code, grant_type: 'authorization_code' }, init)
   const phone = (access_token: string, body: unknown, init?: RequestInit) =>
     post(`/wxa/business/getuserphonenumber?access_token=${access_token}`, body, init)
+  const qrcode = (access_token: string, body: unknown, init?: RequestInit) =>
+    post(`/wxa/getwxacodeunlimit?access_token=${access_token}`, body, init)
   const loginCode = async (input: object): Promise<string> => (await post('/login-codes', input)).body.code
   const phoneCode = async (input: object): Promise<string> => (await post('/phone-codes', input)).body.code
 
@@ -57,7 +61,7 @@ export async function listen(app: Express) {
     server.close()
     await once(server, 'close')
   }
-  return { get, post, token, stable, login, phone, loginCode, phoneCode, close }
+  return { get, post, token, stable, login, phone, qrcode, loginCode, phoneCode, close }
 }
 
 export type Harness = Awaited<ReturnType<typeof startSimulator>>

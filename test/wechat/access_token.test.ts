@@ -146,8 +146,8 @@ test('a stable token that is refused and handed out again is replaced by force, 
 test('a token that stays dead in spite of force is wechat_misconfigured, and is not shared', async () => {
   const fetch: Fetch = async url =>
     url.includes('/cgi-bin/')
-      ? { status: 200, text: async () => JSON.stringify({ access_token: 'dead', expires_in: 7200 }) }
-      : { status: 200, text: async () => JSON.stringify({ errcode: 40001, errmsg: 'invalid credential' }) }
+      ? Response.json({ access_token: 'dead', expires_in: 7200 })
+      : Response.json({ errcode: 40001, errmsg: 'invalid credential' })
   expect((await failure(node({}, fetch).phoneNumber(APPID, 'a-code'))).code).toBe('wechat_misconfigured')
   expect(await row()).toMatchObject({ access_token: null, fetching_until: null })
 })

@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../../src/errors.ts'
+import { catalogue, type ErrorCode } from '../../src/errors.ts'
 import type { Endpoint } from '../../src/simulator/index.ts'
 import { codeOfErrcode, deadTokenErrcodes, ridOf } from '../../src/wechat/errcodes.ts'
 import { loginCode, phoneCode } from '../support/client.ts'
@@ -97,6 +97,38 @@ describe('getuserphonenumber', () => {
     expect(simulator.callCounts.getuserphonenumber - before).toBe(deadTokenErrcodes.has(errcode) ? 2 : 1)
     // Nothing is left to spoil the next call.
     expect(await client.phoneNumber(APPID, await phoneCode(simulator, '13800138000'))).toBeDefined()
+  })
+})
+
+describe('getwxacodeunlimit', () => {
+  const scene = 'a'
+  const parameters = new Map([
+    [40097, /scene, page, version, width or colour/],
+    [40129, /^scene has a character/],
+    [40169, /^scene has a length/],
+    [41030, /^page is not one that WeChat knows/],
+    [85096, /^page holds scancode_time/],
+  ])
+  const rows = [...table, [85096, 'validation_failed', 'scancode_time'] as const]
+
+  test.each(rows)('%i is %s (%s)', async (errcode, code, what) => {
+    simulator.killTokens()
+    const times = deadTokenErrcodes.has(errcode) ? 2 : 1
+    for (let left = times; left > 0; left -= 1)
+      simulator.failNext('getwxacodeunlimit', {
+        status: 200,
+        body: { errcode, errmsg: `${what} rid: ${rid}` },
+      })
+    const before = simulator.callCounts.getwxacodeunlimit
+    const error = await failure(client.unlimitedQrcode(APPID, { scene }))
+    expect([error.code, error.wechat]).toEqual([code, { errcode, rid }])
+    expect(error.message).toMatch(parameters.get(errcode) ?? catalogue[code].message)
+    expect(simulator.callCounts.getwxacodeunlimit - before).toBe(times)
+    expect(await client.unlimitedQrcode(APPID, { scene })).toBeDefined()
+  })
+
+  test('85096 is about a parameter here only', () => {
+    expect(codeOfErrcode(85096)).toBe('wechat_unavailable')
   })
 })
 

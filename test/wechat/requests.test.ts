@@ -23,14 +23,13 @@ function client(fetch: Fetch, kind = 'stable'): TestClient {
   return made
 }
 
-const answer = (body: object | string, status = 200) => ({
-  status,
-  text: async () => (typeof body === 'string' ? body : JSON.stringify(body)),
-})
+const answer = (body: object | string, status = 200) =>
+  new Response(typeof body === 'string' ? body : JSON.stringify(body), { status })
 
 const everything = { openid: 'o-1', phone_info: {}, access_token: 'an-access-token', expires_in: 7200 }
 const lines = ({ logged }: TestClient) => logged.map(line => JSON.parse(line))
 
+const JPEG = Buffer.from('ffd8ffe000104a464946', 'hex')
 const app = { appid: APPID, secret: SIMULATOR_APP_SECRET }
 const json = { 'content-type': 'application/json' }
 const tokenRequests = {
@@ -58,23 +57,34 @@ test.each(['stable', 'legacy'] as const)('%s: the requests are as WeChat documen
       ...(body !== undefined && { body: JSON.parse(body) }),
       ...init,
     })
-    return answer(everything)
+    return pathname === '/wxa/getwxacodeunlimit' ? new Response(JPEG) : answer(everything)
   }, kind)
   await wechat.code2session(APPID, 'a-code')
   await wechat.phoneNumber(APPID, 'another-code')
+  await wechat.unlimitedQrcode(APPID, { scene: 'a', page: undefined, check_path: false })
   expect(sent).toEqual([
     {
+      size: 1_000_000,
       method: 'GET',
       url: 'http://wechat.test/sns/jscode2session',
       query: { ...app, js_code: 'a-code', grant_type: 'authorization_code' },
     },
-    tokenRequests[kind],
+    { size: 1_000_000, ...tokenRequests[kind] },
     {
+      size: 1_000_000,
       method: 'POST',
       url: 'http://wechat.test/wxa/business/getuserphonenumber',
       query: { access_token: 'an-access-token' },
       headers: json,
       body: { code: 'another-code' },
+    },
+    {
+      size: 4_000_000,
+      method: 'POST',
+      url: 'http://wechat.test/wxa/getwxacodeunlimit',
+      query: { access_token: 'an-access-token' },
+      headers: json,
+      body: { scene: 'a', check_path: false },
     },
   ])
 })
