@@ -1,15 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import {
-  type CryptoKey,
-  importJWK,
-  type JWK,
-  type JWTHeaderParameters,
-  type JWTPayload,
-  jwtVerify,
-  SignJWT,
-} from 'jose'
+import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify, SignJWT } from 'jose'
 import { z } from 'zod'
 import { AppError } from '../errors.ts'
+import { createKeyring, type Keyring, type KeyringOptions } from './keyring.ts'
 
 /** The claims of a user's access token that the service reads. */
 export interface UserClaims extends JWTPayload {
@@ -23,11 +16,7 @@ export type Caller =
   | { role: 'anon' | 'service_role' }
   | { role: 'authenticated'; sessionId: string; claims: UserClaims }
 
-export interface TokenOptions {
-  /** HS256 secret of the API keys, and of user tokens where there is no signing key. */
-  secret: string
-  /** Private JWK, ES256 (EC, P-256) or RS256 (RSA). */
-  signingKey: { kty: 'EC' | 'RSA'; kid: string; [member: string]: unknown } | undefined
+export interface TokenOptions extends KeyringOptions {
   /** `{SITE_URL}/auth/v1`. */
   issuer: string
   /** Seconds that an access token lives. */
@@ -38,16 +27,18 @@ export interface TokenOptions {
 }
 
 export interface Tokens {
-  /** Signs an access token that lives `expiry` seconds from `now` (seconds since 1970). */
-  sign(claims: Record<string, unknown>, now: number): Promise<string>
+  /** `iss` of the tokens. */
+  issuer: string
+  /** Signs an access token that lives `expiry` seconds from `now`, or until `expiresAt` (seconds since 1970). */
+  sign(claims: Record<string, unknown>, now: number, expiresAt?: number): Promise<string>
   /** Who the bearer of this token is. Raises `bad_jwt`; whether the session lives is for the database to say. */
   verify(token: string): Promise<Caller>
-  /** The public half of the signing key (RFC 7517); no keys where user tokens are signed by the secret. */
-  jwks: { keys: object[] }
+  /** By which user tokens are, or were, signed that others can verify; HS256 where the secret signs them. */
+  algorithms: string[]
+  /** The public halves of the signing key and of the verification keys; never a secret. */
+  jwks: Keyring['jwks']
 }
 
-const publicMembers = { EC: ['kty', 'crv', 'x', 'y'], RSA: ['kty', 'n', 'e'] } as const
-const algorithmOf = { EC: 'ES256', RSA: 'RS256' } as const
 const ApiKeyClaims = z.object({ role: z.enum(['anon', 'service_role']) })
 const UserTokenClaims = z.looseObject({
   sub: z.uuid(),
@@ -64,30 +55,26 @@ export const makeApiKey = (secret: string, role: 'anon' | 'service_role') =>
     .sign(new TextEncoder().encode(secret))
 
 export async function createTokens(options: TokenOptions): Promise<Tokens> {
-  const secretKey = new TextEncoder().encode(options.secret)
-  const asymmetric = options.signingKey && (await importPair(options.signingKey))
-  const algorithms = asymmetric ? ['HS256', asymmetric.alg] : ['HS256']
   const { issuer, expiry } = options
+  const { signer, keysFor, jwks } = createKeyring(options)
   const OurClaims = UserTokenClaims.extend({ iss: z.literal(issuer) })
 
   return {
-    jwks: { keys: asymmetric ? [asymmetric.publicJwk] : [] },
+    issuer,
+    algorithms: [...new Set([signer.header.alg, ...jwks.keys.map(({ alg }) => alg)])],
+    jwks,
 
-    sign(claims, now) {
-      const jwt = new SignJWT({ ...claims, iss: issuer, aud: 'authenticated', iat: now, exp: now + expiry })
-      return asymmetric
-        ? jwt
-            .setProtectedHeader({ alg: asymmetric.alg, kid: asymmetric.kid, typ: 'JWT' })
-            .sign(asymmetric.privateKey)
-        : jwt.setProtectedHeader({ alg: 'HS256', typ: 'JWT' }).sign(secretKey)
-    },
+    sign: (claims, now, expiresAt = now + expiry) =>
+      new SignJWT({ ...claims, iss: issuer, aud: 'authenticated', iat: now, exp: expiresAt })
+        .setProtectedHeader(signer.header)
+        .sign(signer.key),
 
     async verify(token) {
       if (isSameSecret(token, options.anonKey)) return { role: 'anon' }
       if (isSameSecret(token, options.serviceRoleKey)) return { role: 'service_role' }
       try {
-        const { payload, isSymmetric } = await verifySignature(token)
-        if (isSymmetric) {
+        const { payload, isBySecret } = await verifySignature(token)
+        if (isBySecret) {
           const apiKey = ApiKeyClaims.safeParse(payload)
           if (apiKey.success) return { role: apiKey.data.role }
         }
@@ -100,16 +87,18 @@ export async function createTokens(options: TokenOptions): Promise<Tokens> {
 
   async function verifySignature(token: string) {
     if (!isCanonical(token)) throw new Error('Another spelling of a token')
-    const { payload, protectedHeader } = await jwtVerify(token, keyOf, { algorithms })
-    return { payload, isSymmetric: protectedHeader.alg === 'HS256' }
-  }
-
-  /** The key follows from our own configuration and the header's alg and kid; keys that a token brings are ignored. */
-  function keyOf({ alg, kid }: JWTHeaderParameters): CryptoKey | Uint8Array {
-    if (alg === 'HS256') return secretKey
-    // Without a signing key `algorithms` lets no other algorithm come so far.
-    if (kid !== asymmetric!.kid) throw new Error('No such key')
-    return asymmetric!.publicKey
+    let failure: unknown
+    for (const { alg, key, isSecret } of keysFor(decodeProtectedHeader(token))) {
+      try {
+        const { payload } = await jwtVerify(token, key, { algorithms: [alg] })
+        return { payload, isBySecret: isSecret }
+      } catch (error) {
+        failure = error
+        // Another secret may have signed it; what the right one refuses (expired, say) stays refused.
+        if (!(error instanceof errors.JWSSignatureVerificationFailed)) break
+      }
+    }
+    throw failure
   }
 
   function userOf(payload: JWTPayload): Caller {
@@ -126,17 +115,4 @@ const isCanonical = (token: string) =>
 function isSameSecret(given: string, secret: string): boolean {
   const digest = (text: string) => createHash('sha256').update(text).digest()
   return timingSafeEqual(digest(given), digest(secret))
-}
-
-async function importPair(jwk: NonNullable<TokenOptions['signingKey']>) {
-  const alg = algorithmOf[jwk.kty]
-  // Only what is known to be public: a key file may hold anything else.
-  const publicJwk = Object.fromEntries(publicMembers[jwk.kty].map(name => [name, jwk[name]])) as JWK
-  return {
-    alg,
-    kid: jwk.kid,
-    privateKey: (await importJWK(jwk, alg)) as CryptoKey,
-    publicKey: (await importJWK(publicJwk, alg)) as CryptoKey,
-    publicJwk: { ...publicJwk, kid: jwk.kid, alg, use: 'sig' },
-  }
 }

@@ -8,6 +8,7 @@ beforeAll(async () => {
   tokens = await createTokens({
     secret: 'a secret of the tests, 32 bytes or more',
     signingKey: undefined,
+    verificationKeys: [],
     issuer: 'http://site.test/auth/v1',
     expiry: 3600,
     anonKey: 'the-anon-key',

@@ -21,6 +21,7 @@ beforeAll(async () => {
   }
   base = {
     secret: JWT_SECRET,
+    verificationKeys: [],
     issuer: ISSUER,
     expiry: 3600,
     anonKey: await makeApiKey(JWT_SECRET, 'anon'),
@@ -103,6 +104,14 @@ describe.each(kinds)('%s', kind => {
     const at = now()
     const token = await tokens.sign({ ...user, iss: 'x', aud: 'x', exp: 1, iat: 1 }, at)
     expect(decode(token, 1)).toMatchObject({ iss: ISSUER, aud: 'authenticated', iat: at, exp: at + 3600 })
+  })
+
+  test('a token may end earlier than others, if whoever signs it says so', async () => {
+    const at = now()
+    const token = await tokens.sign({ ...user, exp: 1 }, at, at + 5)
+    expect(decode(token, 1)).toMatchObject({ iat: at, exp: at + 5 })
+    expect(await tokens.verify(token)).toMatchObject({ role: 'authenticated' })
+    await refused(tokens, await tokens.sign(user, at, at - 1))
   })
 
   test('a token as others make it, with the same claims, is good', async () => {
@@ -361,4 +370,95 @@ test('without a signing key there is no key to publish, and no asymmetric token 
   expect(tokens.jwks).toEqual({ keys: [] })
   await refused(tokens, await forge('ES256', good()))
   await refused(tokens, await forge('RS256', good()))
+})
+
+describe('several keys', () => {
+  const FORMER = 'a secret of last year, 32 bytes or more'
+  const OLDEST = 'a secret of long ago, 32 bytes or more!'
+  const oct = (secret: string, kid: string) => ({
+    kty: 'oct' as const,
+    k: Buffer.from(secret).toString('base64url'),
+    kid,
+  })
+  const publicOf = ({ kty, kid, crv, x, y, n, e }: SigningKey) =>
+    JSON.parse(JSON.stringify({ kty, kid, crv, x, y, n, e })) as SigningKey
+  let tokens: Tokens
+  beforeAll(async () => {
+    const former = [oct(FORMER, 'former'), oct(OLDEST, 'oldest')]
+    const others = [{ ...keys['other ES256'], kid: 'old' }, publicOf(keys.RS256)]
+    tokens = await make('ES256', { verificationKeys: [others[0]!, former[0]!, others[1]!, former[1]!] })
+  })
+
+  test('the first one signs; all are published in public form, and no secret is', async () => {
+    expect(decode(await tokens.sign(user, now()), 0)).toEqual({ alg: 'ES256', kid: 'key-ES256', typ: 'JWT' })
+    expect(tokens.jwks.keys).toEqual([
+      { ...publicOf(keys.ES256), alg: 'ES256', use: 'sig' },
+      { ...publicOf({ ...keys['other ES256'], kid: 'old' }), alg: 'ES256', use: 'sig' },
+      { ...publicOf(keys.RS256), alg: 'RS256', use: 'sig' },
+    ])
+    const published = JSON.stringify(tokens.jwks)
+    for (const value of [keys.ES256.d, keys['other ES256'].d, 'oct', oct(FORMER, 'former').k])
+      expect(published).not.toContain(value)
+    expect(tokens.algorithms).toEqual(['ES256', 'RS256'])
+  })
+
+  test.each<[string, () => Promise<string>]>([
+    ['the signing key', () => forge('ES256', good())],
+    ['a verification key', () => forge('ES256', good(), { kid: 'old' }, keys['other ES256'])],
+    ['a verification key of another type', () => forge('RS256', good())],
+    ['the secret', () => forge('HS256', good())],
+    ['a former secret', () => forge('HS256', good(), {}, FORMER)],
+    ['the oldest secret', () => forge('HS256', good(), {}, OLDEST)],
+    ['a former secret, by its kid', () => forge('HS256', good(), { kid: 'oldest' }, OLDEST)],
+    ['the secret, by a kid of its own', () => forge('HS256', good(), { kid: 'mine' })],
+  ])('a user token by %s is good', async (_name, forged) => {
+    expect(await tokens.verify(await forged())).toMatchObject({ role: 'authenticated' })
+  })
+
+  test.each<[string, () => Promise<string>]>([
+    ['the key of one kid under another', () => forge('ES256', good(), { kid: 'old' })],
+    ['the EC key under the kid of RSA', () => forge('ES256', good(), { kid: 'key-RS256' })],
+    ['the RSA key under the kid of EC', () => forge('RS256', good(), { kid: 'key-ES256' })],
+    ['a foreign RSA key', () => forge('RS256', good(), {}, keys['other RS256'])],
+    ['a secret under the kid of EC', () => forge('HS256', good(), { kid: 'key-ES256' })],
+    ['a secret under the kid of RSA', () => forge('HS256', good(), { kid: 'key-RS256' })],
+    ['the secret under the kid of a former one', () => forge('HS256', good(), { kid: 'former' })],
+    ['a former secret under the kid of another', () => forge('HS256', good(), { kid: 'oldest' }, FORMER)],
+    ['the EC key under the kid of a former secret', () => forge('ES256', good(), { kid: 'former' })],
+    ['no secret of ours', () => forge('HS256', good(), {}, 'no secret of ours, 32 bytes or more')],
+    ['a former secret, expired', () => forge('HS256', good({ exp: now() - 1 }), {}, FORMER)],
+  ])('a user token by %s: bad_jwt', async (_name, forged) => {
+    await refused(tokens, await forged())
+  })
+
+  test('what is wrong with a token is kept of the key that signed it, not of the last one tried', async () => {
+    for (const secret of [JWT_SECRET, FORMER]) {
+      const error = await refused(tokens, await forge('HS256', good({ exp: now() - 1 }), {}, secret))
+      expect(error.cause).toMatchObject({ code: 'ERR_JWT_EXPIRED' })
+    }
+  })
+
+  test.each(['anon', 'service_role'] as const)('a former secret makes no API keys: %s', async role => {
+    for (const secret of [FORMER, OLDEST]) {
+      await refused(tokens, await makeApiKey(secret, role))
+      await refused(tokens, await forge('HS256', good({ role }), {}, secret))
+      await refused(tokens, await forge('HS256', { role }, { kid: 'former' }, secret))
+    }
+  })
+
+  test('an API key of a former secret is one as long as it is named', async () => {
+    const anonKey = await makeApiKey(FORMER, 'anon')
+    const named = await make('HS256', { anonKey, verificationKeys: [oct(FORMER, 'former')] })
+    expect(await named.verify(anonKey)).toEqual({ role: 'anon' })
+    expect(await named.verify(await makeApiKey(JWT_SECRET, 'anon'))).toEqual({ role: 'anon' })
+  })
+
+  test('without a signing key the secret signs, and the others verify', async () => {
+    const back = await make('HS256', { verificationKeys: [keys.ES256, oct(FORMER, 'former')] })
+    expect(decode(await back.sign(user, now()), 0)).toEqual({ alg: 'HS256', typ: 'JWT' })
+    for (const token of [await forge('ES256', good()), await forge('HS256', good(), {}, FORMER)])
+      expect(await back.verify(token)).toMatchObject({ role: 'authenticated' })
+    expect(back.jwks.keys.map(({ kid }) => kid)).toEqual(['key-ES256'])
+    expect(back.algorithms).toEqual(['HS256', 'ES256'])
+  })
 })
