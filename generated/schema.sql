@@ -11,6 +11,7 @@ create schema auth;
 comment on schema auth is 'Users, identities and sessions of the mini program, and the functions of administrators.';
 grant usage on schema auth to anon;
 grant usage on schema auth to auth_binder;
+grant usage on schema auth to auth_holder;
 grant usage on schema auth to auth_keeper;
 grant usage on schema auth to auth_signer;
 grant usage on schema auth to auth_steward;
@@ -22,6 +23,7 @@ create schema auth_private;
 comment on schema auth_private is 'What only the server may call or read: codes, events, WeChat''s access tokens, and the functions that believe WeChat.';
 grant usage on schema auth_private to auth_binder;
 grant usage on schema auth_private to auth_courier;
+grant usage on schema auth_private to auth_holder;
 grant usage on schema auth_private to auth_keeper;
 grant usage on schema auth_private to auth_limiter;
 grant usage on schema auth_private to auth_signer;
@@ -29,7 +31,7 @@ grant usage on schema auth_private to auth_steward;
 grant usage on schema auth_private to authenticator;
 
 -- owners of functions, for as long as this runs
-grant create on schema auth, auth_private to auth_binder, auth_courier, auth_keeper, auth_limiter, auth_signer, auth_steward;
+grant create on schema auth, auth_private to auth_binder, auth_claims, auth_courier, auth_holder, auth_keeper, auth_limiter, auth_signer, auth_steward;
 
 -- table auth.audit_log_entries
 create table auth.audit_log_entries (
@@ -48,13 +50,15 @@ alter table auth.audit_log_entries enable row level security;
 comment on table auth.audit_log_entries is 'What happened to accounts: appended to, never changed.';
 comment on column auth.audit_log_entries.id is 'In the order of writing.';
 comment on column auth.audit_log_entries.created_at is 'The time of the transaction.';
-comment on column auth.audit_log_entries.action is 'user_signed_up, user_signed_in, user_signed_out, phone_bound, phone_refused, phone_unbound, refresh_token_reused.';
+comment on column auth.audit_log_entries.action is 'user_signed_up, user_signed_in, user_signed_out, session_expired, refresh_token_reused, sessions_ended; user_created, user_imported, user_updated, user_banned, user_unbanned, user_deleted; identity_linked, identity_unlinked; phone_bound, phone_refused, phone_unbound.';
 comment on column auth.audit_log_entries.user_id is 'Whose account it is.';
 comment on column auth.audit_log_entries.actor is 'user, or admin:<database login> for the functions of administrators.';
 comment on column auth.audit_log_entries.session_id is 'The session in which it happened; null for administrators.';
 comment on column auth.audit_log_entries.details is 'More about it. Phones are masked: +86138****8000.';
+grant select on table auth.audit_log_entries to auth_steward;
 grant select on table auth.audit_log_entries to service_role;
 grant insert (action, user_id, actor, session_id, details) on table auth.audit_log_entries to auth_binder;
+grant insert (action, user_id, actor, session_id, details) on table auth.audit_log_entries to auth_holder;
 grant insert (action, user_id, actor, session_id, details) on table auth.audit_log_entries to auth_keeper;
 grant insert (action, user_id, actor, session_id, details) on table auth.audit_log_entries to auth_signer;
 grant insert (action, user_id, actor, session_id, details) on table auth.audit_log_entries to auth_steward;
@@ -88,11 +92,14 @@ comment on column auth.identities.created_at is 'When this openid was first seen
 comment on column auth.identities.updated_at is 'When this row last changed.';
 comment on column auth.identities.last_sign_in_at is 'When somebody last signed in with this openid.';
 grant select on table auth.identities to auth_binder;
+grant select, delete on table auth.identities to auth_holder;
 grant select on table auth.identities to auth_keeper;
 grant select on table auth.identities to auth_signer;
 grant select on table auth.identities to auth_steward;
 grant select on table auth.identities to service_role;
+grant insert (user_id, provider, appid, provider_id, unionid), update (provider_id, unionid, updated_at) on table auth.identities to auth_holder;
 grant insert (user_id, provider, appid, provider_id, unionid), update (unionid, updated_at, last_sign_in_at) on table auth.identities to auth_signer;
+grant update (provider_id, unionid, updated_at) on table auth.identities to auth_steward;
 
 -- table auth.sessions
 create table auth.sessions (
@@ -111,10 +118,13 @@ comment on column auth.sessions.user_id is 'Whose session it is now. A merge cha
 comment on column auth.sessions.refresh_counter is 'The counter in the refresh token that is good now.';
 comment on column auth.sessions.created_at is 'When the user signed in.';
 comment on column auth.sessions.refreshed_at is 'When the refresh token was last rotated.';
+grant delete on table auth.sessions to auth_holder;
 grant select, delete on table auth.sessions to auth_keeper;
-grant select on table auth.sessions to auth_signer;
+grant select, delete on table auth.sessions to auth_signer;
+grant select, delete on table auth.sessions to auth_steward;
 grant select on table auth.sessions to service_role;
 grant select (id, user_id), update (id) on table auth.sessions to auth_binder;
+grant select (id, user_id), update (id) on table auth.sessions to auth_holder;
 grant update (refresh_counter, refreshed_at) on table auth.sessions to auth_keeper;
 grant insert (user_id) on table auth.sessions to auth_signer;
 
@@ -143,6 +153,7 @@ create table auth.users (
   constraint users_phone_raw_has_its_phone CHECK (((phone IS NOT NULL) OR (phone_raw IS NULL))),
   constraint users_user_metadata_is_object CHECK ((jsonb_typeof(user_metadata) = 'object'::text))
 );
+CREATE INDEX users_created_at_idx ON auth.users USING btree (created_at DESC, id) WHERE ((deleted_at IS NULL) AND (merged_into IS NULL));
 CREATE INDEX users_merged_into_idx ON auth.users USING btree (merged_into) WHERE (merged_into IS NOT NULL);
 CREATE UNIQUE INDEX users_phone_key ON auth.users USING btree (phone) WHERE ((deleted_at IS NULL) AND (merged_into IS NULL));
 CREATE UNIQUE INDEX users_wechat_unionid_key ON auth.users USING btree (wechat_unionid) WHERE ((deleted_at IS NULL) AND (merged_into IS NULL));
@@ -153,7 +164,7 @@ comment on column auth.users.phone is 'The phone number that WeChat (or an admin
 comment on column auth.users.phone_confirmed_at is 'When the phone was last confirmed. Null exactly where there is no phone.';
 comment on column auth.users.phone_raw is 'What WeChat called the phone: {phoneNumber, purePhoneNumber, countryCode}. Null where an administrator set it.';
 comment on column auth.users.phone_revision is 'How often the phone has changed.';
-comment on column auth.users.wechat_id is 'The openid under which the user was first seen.';
+comment on column auth.users.wechat_id is 'The openid under which the user was first seen; once that is unlinked, another of his.';
 comment on column auth.users.wechat_unionid is 'The unionid: the same person in all apps of one WeChat Open Platform account. Null until WeChat tells it.';
 comment on column auth.users.app_metadata is 'What the service knows, such as the providers: {provider, providers}. Not writable by the user.';
 comment on column auth.users.user_metadata is 'What the application or the user stores here.';
@@ -164,13 +175,15 @@ comment on column auth.users.banned_until is 'Banned until then; null or past: n
 comment on column auth.users.deleted_at is 'When the user was deleted; null: living.';
 comment on column auth.users.merged_into is 'The user into which this one was merged; null: living.';
 grant select on table auth.users to auth_binder;
+grant select on table auth.users to auth_holder;
 grant select on table auth.users to auth_keeper;
 grant select on table auth.users to auth_signer;
-grant select on table auth.users to auth_steward;
+grant select, delete on table auth.users to auth_steward;
 grant select on table auth.users to service_role;
 grant update (phone, phone_confirmed_at, phone_raw, updated_at) on table auth.users to auth_binder;
+grant update (wechat_id, wechat_unionid, user_metadata, updated_at, deleted_at) on table auth.users to auth_holder;
 grant insert (wechat_id, wechat_unionid, app_metadata), update (wechat_unionid, updated_at, last_sign_in_at) on table auth.users to auth_signer;
-grant update (phone, phone_confirmed_at, phone_raw, updated_at) on table auth.users to auth_steward;
+grant insert (id, app_metadata, user_metadata), update (phone, phone_confirmed_at, phone_raw, app_metadata, user_metadata, updated_at, banned_until, deleted_at) on table auth.users to auth_steward;
 grant select (id, phone, phone_confirmed_at, wechat_id, wechat_unionid, app_metadata, user_metadata, created_at, updated_at, last_sign_in_at) on table auth.users to authenticated;
 
 -- table auth_private.events
@@ -194,6 +207,7 @@ comment on column auth_private.events.data is 'The rest of the body''s data; pho
 comment on column auth_private.events.created_at is 'When it happened; timestamp of the body.';
 comment on column auth_private.events.relayed_at is 'When it became a job; null: not yet.';
 grant insert (type, user_id, data) on table auth_private.events to auth_binder;
+grant insert (type, user_id, data) on table auth_private.events to auth_holder;
 grant insert (type, user_id, data) on table auth_private.events to auth_signer;
 grant insert (type, user_id, data) on table auth_private.events to auth_steward;
 
@@ -286,6 +300,37 @@ comment on column auth_private.wechat_codes.created_at is 'When the code was fir
 comment on column auth_private.wechat_codes.redeemed_at is 'When the outcome was written.';
 grant select, insert, update on table auth_private.wechat_codes to auth_binder;
 
+-- function auth.admin_ban_user(uuid,timestamp with time zone,text)
+CREATE OR REPLACE FUNCTION auth.admin_ban_user(user_id uuid, until timestamp with time zone, reason text)
+ RETURNS auth.users
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_user auth.users;
+  v_is_ban boolean := coalesce(admin_ban_user.until > now(), false);
+begin
+  v_user := auth_private.admin_lock_user(admin_ban_user.user_id, admin_ban_user.reason);
+  if not v_is_ban and coalesce(v_user.banned_until <= now(), true) then
+    return v_user;
+  end if;
+  update auth.users u
+  set banned_until = case when v_is_ban then admin_ban_user.until end, updated_at = now()
+  where u.id = admin_ban_user.user_id
+  returning * into v_user;
+
+  insert into auth.audit_log_entries (action, user_id, actor, details)
+  values (case when v_is_ban then 'user_banned' else 'user_unbanned' end, v_user.id, 'admin:' || session_user,
+    jsonb_strip_nulls(jsonb_build_object('reason', auth_private.mask_phones_in(admin_ban_user.reason), 'until', v_user.banned_until)));
+  return v_user;
+end
+$function$;
+comment on function auth.admin_ban_user(uuid,timestamp with time zone,text) is 'Bans a living user until then (infinity: for good), with the reason and an audit entry: his access tokens fail from the next request on, and he cannot sign in. Null or a time that is past ends a ban; his sessions go on. Raises validation_failed (WX001: no reason) and user_not_found (WX005).';
+revoke execute on function auth.admin_ban_user(uuid,timestamp with time zone,text) from public;
+grant execute on function auth.admin_ban_user(uuid,timestamp with time zone,text) to service_role;
+alter function auth.admin_ban_user(uuid,timestamp with time zone,text) owner to auth_steward;
+
 -- function auth.admin_bind_phone(uuid,text,text)
 CREATE OR REPLACE FUNCTION auth.admin_bind_phone(user_id uuid, phone text, reason text)
  RETURNS auth.users
@@ -332,6 +377,67 @@ comment on function auth.admin_bind_phone(uuid,text,text) is 'Gives a living use
 revoke execute on function auth.admin_bind_phone(uuid,text,text) from public;
 grant execute on function auth.admin_bind_phone(uuid,text,text) to service_role;
 alter function auth.admin_bind_phone(uuid,text,text) owner to auth_steward;
+
+-- function auth.admin_delete_user(uuid,text,boolean)
+CREATE OR REPLACE FUNCTION auth.admin_delete_user(user_id uuid, reason text, hard boolean DEFAULT false)
+ RETURNS auth.users
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_user auth.users;
+  v_is_hard boolean := coalesce(admin_delete_user.hard, false);
+  v_schema text;
+  v_table text;
+begin
+  if v_is_hard then
+    -- As strong a lock as the deletion takes, at once: to make a weaker one stronger is how deadlocks come about.
+    perform from auth.users u where u.id = admin_delete_user.user_id for update;
+  end if;
+  v_user := auth_private.admin_lock_user(admin_delete_user.user_id, admin_delete_user.reason, is_living => false);
+
+  if v_is_hard then
+    begin
+      with recursive gone as (
+        select v_user.id
+        union
+        select u.id from auth.users u join gone on u.merged_into = gone.id
+      )
+      delete from auth.users u using gone where u.id = gone.id;
+      -- Constraints of the application that wait for the end of the transaction speak now, or nobody could name them.
+      set constraints all immediate;
+    exception when integrity_constraint_violation then
+      get stacked diagnostics v_schema = schema_name, v_table = table_name;
+      raise exception 'Rows of the table %.% refer to this user', v_schema, v_table using errcode = 'WX001',
+        hint = 'Delete those first, let them follow by "on delete cascade", or delete the user softly.';
+    end;
+  elsif v_user.merged_into is not null then
+    raise exception 'There is no such user' using errcode = 'WX005',
+      hint = 'He was merged into another one; only a hard deletion takes his row.';
+  elsif v_user.deleted_at is not null then
+    return v_user;
+  else
+    update auth.users u set deleted_at = now(), updated_at = now() where u.id = v_user.id returning * into v_user;
+    update auth.identities i set provider_id = 'deleted-' || i.id, unionid = null, updated_at = now()
+    where i.user_id = v_user.id;
+    delete from auth.sessions s where s.user_id = v_user.id;
+  end if;
+
+  insert into auth.audit_log_entries (action, user_id, actor, details)
+  values ('user_deleted', v_user.id, 'admin:' || session_user, jsonb_build_object(
+    'reason', auth_private.mask_phones_in(admin_delete_user.reason), 'hard', v_is_hard));
+  if v_user.merged_into is null then
+    insert into auth_private.events (type, user_id, data)
+    values ('user.deleted', v_user.id, jsonb_build_object('hard', v_is_hard));
+  end if;
+  return v_user;
+end
+$function$;
+comment on function auth.admin_delete_user(uuid,text,boolean) is 'Deletes a user, with the reason, an audit entry and the event user.deleted, and ends his sessions. Softly: the row stays, for what refers to it, without anything personal (users_forget_deleted), and phone and openids may begin anew; where that has been done already, nothing happens. With hard the row goes, whatever state it is in, with its identities, its sessions, its codes and the accounts that were merged into it. Answers the row as it is, or was. Raises validation_failed (WX001: no reason; hard, and rows of the application still refer to it) and user_not_found (WX005: unknown; merged into another one, unless hard).';
+revoke execute on function auth.admin_delete_user(uuid,text,boolean) from public;
+grant execute on function auth.admin_delete_user(uuid,text,boolean) to service_role;
+alter function auth.admin_delete_user(uuid,text,boolean) owner to auth_steward;
 
 -- function auth.admin_find_user(text)
 CREATE OR REPLACE FUNCTION auth.admin_find_user(p_who text)
@@ -401,6 +507,7 @@ comment on function auth.jwt() is 'The verified claims of the caller''s token, n
 revoke execute on function auth.jwt() from public;
 grant execute on function auth.jwt() to anon;
 grant execute on function auth.jwt() to auth_binder;
+grant execute on function auth.jwt() to auth_holder;
 grant execute on function auth.jwt() to auth_keeper;
 grant execute on function auth.jwt() to authenticated;
 grant execute on function auth.jwt() to service_role;
@@ -426,6 +533,7 @@ RETURN (((NULLIF(current_setting('request.jwt.claims'::text, true), ''::text))::
 comment on function auth.uid() is 'The id of the calling user, null for anon. It is the user whose session this is now: after a merge, the survivor.';
 revoke execute on function auth.uid() from public;
 grant execute on function auth.uid() to anon;
+grant execute on function auth.uid() to auth_holder;
 grant execute on function auth.uid() to auth_keeper;
 grant execute on function auth.uid() to authenticated;
 grant execute on function auth.uid() to service_role;
@@ -444,8 +552,260 @@ $function$;
 comment on function auth.users_count_phone_change() is 'Trigger function: counts phone_revision up when the phone changes.';
 revoke execute on function auth.users_count_phone_change() from public;
 
--- function auth_private.admin_lock_user(uuid,text)
-CREATE OR REPLACE FUNCTION auth_private.admin_lock_user(p_user_id uuid, p_reason text)
+-- function auth.users_forget_deleted()
+CREATE OR REPLACE FUNCTION auth.users_forget_deleted()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  new.phone := null;
+  new.phone_confirmed_at := null;
+  new.phone_raw := null;
+  new.wechat_id := null;
+  new.wechat_unionid := null;
+  new.app_metadata := '{}';
+  new.user_metadata := '{}';
+  return new;
+end
+$function$;
+comment on function auth.users_forget_deleted() is 'Trigger function: empties what is personal when deleted_at is set. The openids are in auth.identities.';
+revoke execute on function auth.users_forget_deleted() from public;
+
+-- function auth_private.access_token_claims(uuid,jsonb)
+CREATE OR REPLACE FUNCTION auth_private.access_token_claims(p_session_id uuid, p_token jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_user auth.users;
+  v_fixed jsonb;
+  v_claims jsonb;
+begin
+  v_user := auth_private.enter_session(p_session_id);
+  v_fixed := p_token || jsonb_build_object('sub', v_user.id, 'role', 'authenticated', 'session_id', p_session_id);
+  select v_fixed || jsonb_build_object(
+    'phone', coalesce(v_user.phone, ''),
+    'app_metadata', v_user.app_metadata,
+    'user_metadata', v_user.user_metadata,
+    'aal', 'aal1',
+    'amr', jsonb_build_array(jsonb_build_object(
+      'method', 'wechat_mini', 'timestamp', floor(extract(epoch from s.created_at))::bigint)),
+    'is_anonymous', false)
+  into v_claims
+  from auth.sessions s where s.id = p_session_id;
+  return auth_private.custom_claims(v_claims) || v_fixed;
+end
+$function$;
+comment on function auth_private.access_token_claims(uuid,jsonb) is 'The claims of an access token of this session (GoTrue''s, and what public.custom_access_token makes of them). p_token: iss, aud, iat, exp; they, sub, role and session_id are what they are, whatever the application''s function answers. Raises session_not_found (WX003), user_banned (WX004), 38000 (custom_claims).';
+revoke execute on function auth_private.access_token_claims(uuid,jsonb) from public;
+grant execute on function auth_private.access_token_claims(uuid,jsonb) to authenticator;
+alter function auth_private.access_token_claims(uuid,jsonb) owner to auth_keeper;
+
+-- function auth_private.admin_create_user(uuid,jsonb,text)
+CREATE OR REPLACE FUNCTION auth_private.admin_create_user(p_user_id uuid, p_changes jsonb, p_reason text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '2s'
+AS $function$
+declare
+  v_user_id uuid := coalesce(p_user_id, gen_random_uuid());
+begin
+  insert into auth.users (id) values (v_user_id) on conflict (id) do nothing;
+  if not found then
+    raise exception 'There is, or was, a user with this id' using errcode = 'WX001';
+  end if;
+  insert into auth.audit_log_entries (action, user_id, actor, details)
+  values ('user_created', v_user_id, 'admin:' || session_user,
+    jsonb_build_object('reason', auth_private.mask_phones_in(p_reason)));
+  insert into auth_private.events (type, user_id, data)
+  values ('user.created', v_user_id, '{"provider": null}');
+  return auth_private.admin_update_user(v_user_id, p_changes, p_reason);
+end
+$function$;
+comment on function auth_private.admin_create_user(uuid,jsonb,text) is 'Makes a user who has no WeChat identity yet (p_user_id null: with an id of ours), with the p_changes of admin_update_user, and answers him as admin_user_json. Raises validation_failed (WX001: the id is taken), phone_exists (WX006).';
+revoke execute on function auth_private.admin_create_user(uuid,jsonb,text) from public;
+grant execute on function auth_private.admin_create_user(uuid,jsonb,text) to authenticator;
+alter function auth_private.admin_create_user(uuid,jsonb,text) owner to auth_steward;
+
+-- function auth_private.admin_delete_user(uuid,text,boolean)
+CREATE OR REPLACE FUNCTION auth_private.admin_delete_user(p_user_id uuid, p_reason text, p_hard boolean)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '2s'
+AS $function$
+begin
+  return auth_private.admin_user_json(auth.admin_delete_user(p_user_id, p_reason, p_hard));
+end
+$function$;
+comment on function auth_private.admin_delete_user(uuid,text,boolean) is 'auth.admin_delete_user for the web service, which reaches nothing in the schema auth: the user as he is, or was, as admin_user_json.';
+revoke execute on function auth_private.admin_delete_user(uuid,text,boolean) from public;
+grant execute on function auth_private.admin_delete_user(uuid,text,boolean) to authenticator;
+alter function auth_private.admin_delete_user(uuid,text,boolean) owner to auth_steward;
+
+-- function auth_private.admin_end_sessions(uuid,uuid,text)
+CREATE OR REPLACE FUNCTION auth_private.admin_end_sessions(p_user_id uuid, p_session_id uuid, p_reason text)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '2s'
+AS $function$
+declare
+  v_ended integer;
+begin
+  perform auth_private.admin_lock_user(p_user_id, p_reason);
+  delete from auth.sessions s where s.user_id = p_user_id and (p_session_id is null or s.id = p_session_id);
+  get diagnostics v_ended = row_count;
+  if v_ended > 0 then
+    insert into auth.audit_log_entries (action, user_id, actor, session_id, details)
+    values ('sessions_ended', p_user_id, 'admin:' || session_user, p_session_id, jsonb_build_object(
+      'reason', auth_private.mask_phones_in(p_reason), 'sessions', v_ended));
+  end if;
+  return v_ended;
+end
+$function$;
+comment on function auth_private.admin_end_sessions(uuid,uuid,text) is 'Ends a session of a living user, or with p_session_id null all of them, and answers how many. Raises validation_failed (WX001: no reason), user_not_found (WX005).';
+revoke execute on function auth_private.admin_end_sessions(uuid,uuid,text) from public;
+grant execute on function auth_private.admin_end_sessions(uuid,uuid,text) to authenticator;
+alter function auth_private.admin_end_sessions(uuid,uuid,text) owner to auth_steward;
+
+-- function auth_private.user_json(auth.users)
+CREATE OR REPLACE FUNCTION auth_private.user_json(p_user auth.users)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+RETURN jsonb_build_object('id', (p_user).id, 'phone', (p_user).phone, 'phone_confirmed_at', (p_user).phone_confirmed_at, 'wechat_id', (p_user).wechat_id, 'wechat_unionid', (p_user).wechat_unionid, 'app_metadata', (p_user).app_metadata, 'user_metadata', (p_user).user_metadata, 'created_at', (p_user).created_at, 'updated_at', (p_user).updated_at, 'last_sign_in_at', (p_user).last_sign_in_at, 'identities', (SELECT COALESCE(jsonb_agg(to_jsonb(i.*) ORDER BY i.created_at), '[]'::jsonb) AS "coalesce" FROM auth.identities i WHERE (i.user_id = (user_json.p_user).id)));
+comment on function auth_private.user_json(auth.users) is 'The user as every answer of the server shows him, with his identities: an object with the columns'' names.';
+revoke execute on function auth_private.user_json(auth.users) from public;
+grant execute on function auth_private.user_json(auth.users) to auth_binder;
+grant execute on function auth_private.user_json(auth.users) to auth_holder;
+grant execute on function auth_private.user_json(auth.users) to auth_keeper;
+grant execute on function auth_private.user_json(auth.users) to auth_signer;
+grant execute on function auth_private.user_json(auth.users) to auth_steward;
+
+-- function auth_private.admin_user_json(auth.users)
+CREATE OR REPLACE FUNCTION auth_private.admin_user_json(p_user auth.users)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+RETURN (auth_private.user_json(p_user) || jsonb_strip_nulls(jsonb_build_object('banned_until', CASE WHEN ((p_user).banned_until > now()) THEN LEAST((p_user).banned_until, '9999-12-31 23:59:59+00'::timestamp with time zone) ELSE NULL::timestamp with time zone END, 'deleted_at', (p_user).deleted_at, 'merged_into', (p_user).merged_into)));
+comment on function auth_private.admin_user_json(auth.users) is 'The user as administrators see him: user_json, and banned_until, deleted_at, merged_into where he is banned (for good: until the end of 9999), deleted or merged.';
+revoke execute on function auth_private.admin_user_json(auth.users) from public;
+grant execute on function auth_private.admin_user_json(auth.users) to auth_steward;
+
+-- function auth_private.admin_get_user(uuid)
+CREATE OR REPLACE FUNCTION auth_private.admin_get_user(p_user_id uuid)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT auth_private.admin_user_json(u.*) AS admin_user_json
+    FROM auth.users u
+   WHERE (u.id = admin_get_user.p_user_id);
+END;
+comment on function auth_private.admin_get_user(uuid) is 'The user of this id, living or not, as admin_user_json. Null: there is none.';
+revoke execute on function auth_private.admin_get_user(uuid) from public;
+grant execute on function auth_private.admin_get_user(uuid) to authenticator;
+alter function auth_private.admin_get_user(uuid) owner to auth_steward;
+
+-- function auth_private.admin_list_audit(integer,integer,uuid,text)
+CREATE OR REPLACE FUNCTION auth_private.admin_list_audit(p_limit integer, p_offset integer, p_user_id uuid, p_action text, OUT total bigint, OUT entries jsonb)
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+begin
+  -- The log only grows: counting all of it would some day take longer than anybody waits.
+  select count(*) into total from (
+    select from auth.audit_log_entries a
+    where (p_user_id is null or a.user_id = p_user_id) and (p_action is null or a.action = p_action)
+    limit p_offset + 100000
+  ) counted;
+  -- By an index alone, as admin_list_users.
+  with page as (
+    select a.id from auth.audit_log_entries a
+    where (p_user_id is null or a.user_id = p_user_id) and (p_action is null or a.action = p_action)
+    order by a.id desc
+    limit p_limit offset p_offset
+  )
+  select coalesce(jsonb_agg(to_jsonb(a) order by a.id desc), '[]') into entries
+  from page join auth.audit_log_entries a on a.id = page.id;
+end
+$function$;
+comment on function auth_private.admin_list_audit(integer,integer,uuid,text) is 'A page of the audit log, newest first, as an array of the rows of auth.audit_log_entries, and how many there are in all, counted up to 100,000 beyond the page''s beginning. Only those of this user, of this action; null: any.';
+revoke execute on function auth_private.admin_list_audit(integer,integer,uuid,text) from public;
+grant execute on function auth_private.admin_list_audit(integer,integer,uuid,text) to authenticator;
+alter function auth_private.admin_list_audit(integer,integer,uuid,text) owner to auth_steward;
+
+-- function auth_private.admin_list_sessions(uuid)
+CREATE OR REPLACE FUNCTION auth_private.admin_list_sessions(p_user_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if not exists (select from auth.users u where u.id = p_user_id) then
+    raise exception 'There is no such user' using errcode = 'WX005';
+  end if;
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'id', s.id, 'user_id', s.user_id, 'created_at', s.created_at, 'refreshed_at', s.refreshed_at
+    ) order by s.created_at desc, s.id), '[]')
+    from (
+      select * from auth.sessions s where s.user_id = p_user_id order by s.created_at desc, s.id limit 1000
+    ) s
+  );
+end
+$function$;
+comment on function auth_private.admin_list_sessions(uuid) is 'The living sessions of a user, newest first, at most 1000: an array of {id, user_id, created_at, refreshed_at}. Raises user_not_found (WX005).';
+revoke execute on function auth_private.admin_list_sessions(uuid) from public;
+grant execute on function auth_private.admin_list_sessions(uuid) to authenticator;
+alter function auth_private.admin_list_sessions(uuid) owner to auth_steward;
+
+-- function auth_private.admin_list_users(integer,integer,uuid,text[],text)
+CREATE OR REPLACE FUNCTION auth_private.admin_list_users(p_limit integer, p_offset integer, p_id uuid, p_phones text[], p_openid text, OUT total bigint, OUT users jsonb)
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+begin
+  with found as not materialized (
+    select u.id, u.created_at from auth.users u
+    where u.deleted_at is null and u.merged_into is null
+      and (p_id is null or u.id = p_id)
+      and (p_phones is null or u.phone = any (p_phones))
+      and (p_openid is null
+        or u.id = any (array(select i.user_id from auth.identities i where i.provider_id = p_openid)))
+  ), page as (
+    -- By the index alone: what is passed over on the way to a late page is not read.
+    select f.id from found f order by f.created_at desc, f.id limit p_limit offset p_offset
+  )
+  select (select count(*) from found),
+    coalesce(jsonb_agg(auth_private.admin_user_json(u) order by u.created_at desc, u.id), '[]')
+  into total, users
+  from page join auth.users u on u.id = page.id;
+end
+$function$;
+comment on function auth_private.admin_list_users(integer,integer,uuid,text[],text) is 'A page of the living users, newest first, as an array of admin_user_json, and how many there are in all. Only those of this id, of one of these phones (E.164 with plus), with an identity of this openid; null: any.';
+revoke execute on function auth_private.admin_list_users(integer,integer,uuid,text[],text) from public;
+grant execute on function auth_private.admin_list_users(integer,integer,uuid,text[],text) to authenticator;
+alter function auth_private.admin_list_users(integer,integer,uuid,text[],text) owner to auth_steward;
+
+-- function auth_private.admin_lock_user(uuid,text,boolean)
+CREATE OR REPLACE FUNCTION auth_private.admin_lock_user(p_user_id uuid, p_reason text, is_living boolean DEFAULT true)
  RETURNS auth.users
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -458,18 +818,59 @@ begin
       hint = 'Say why, for whoever reads the audit log later.';
   end if;
   select * into v_user from auth.users u
-  where u.id = p_user_id and u.deleted_at is null and u.merged_into is null
+  where u.id = p_user_id and (not is_living or u.deleted_at is null and u.merged_into is null)
   for no key update;
   if not found then
-    raise exception 'There is no living user with this id' using errcode = 'WX005',
+    raise exception 'There is no such user' using errcode = 'WX005',
       hint = 'auth.admin_find_user finds users by phone, id or openid.';
   end if;
   return v_user;
 end
 $function$;
-comment on function auth_private.admin_lock_user(uuid,text) is 'The living user, locked for an administrator''s change. Raises validation_failed (WX001: no reason) and user_not_found (WX005).';
-revoke execute on function auth_private.admin_lock_user(uuid,text) from public;
-grant execute on function auth_private.admin_lock_user(uuid,text) to auth_steward;
+comment on function auth_private.admin_lock_user(uuid,text,boolean) is 'The user, living unless is_living is false, locked for an administrator''s change. Raises validation_failed (WX001: no reason) and user_not_found (WX005).';
+revoke execute on function auth_private.admin_lock_user(uuid,text,boolean) from public;
+grant execute on function auth_private.admin_lock_user(uuid,text,boolean) to auth_steward;
+
+-- function auth_private.admin_update_user(uuid,jsonb,text)
+CREATE OR REPLACE FUNCTION auth_private.admin_update_user(p_user_id uuid, p_changes jsonb, p_reason text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '2s'
+AS $function$
+declare
+  v_user auth.users;
+begin
+  v_user := auth_private.admin_lock_user(p_user_id, p_reason);
+  if p_changes ?| array['user_metadata', 'app_metadata'] then
+    update auth.users u
+    set user_metadata = auth_private.merge_metadata(u.user_metadata, coalesce(p_changes -> 'user_metadata', '{}')),
+        app_metadata = auth_private.merge_metadata(u.app_metadata, coalesce(p_changes -> 'app_metadata', '{}')),
+        updated_at = now()
+    where u.id = p_user_id;
+    insert into auth.audit_log_entries (action, user_id, actor, details)
+    values ('user_updated', p_user_id, 'admin:' || session_user,
+      jsonb_build_object('reason', auth_private.mask_phones_in(p_reason)));
+  end if;
+  if p_changes ? 'ban_seconds' then
+    perform auth.admin_ban_user(
+      p_user_id, now() + make_interval(secs => (p_changes ->> 'ban_seconds')::double precision), p_reason);
+  end if;
+  if p_changes ->> 'phone' <> '' then
+    perform auth.admin_bind_phone(p_user_id, p_changes ->> 'phone', p_reason);
+  elsif p_changes ->> 'phone' = '' then
+    perform auth.admin_unbind_phone(p_user_id, p_reason);
+  end if;
+
+  select * into v_user from auth.users u where u.id = p_user_id;
+  return auth_private.admin_user_json(v_user);
+end
+$function$;
+comment on function auth_private.admin_update_user(uuid,jsonb,text) is 'Changes a living user and answers him as admin_user_json. p_changes: {phone (E.164 with plus; empty: none), user_metadata, app_metadata (merged, merge_metadata), ban_seconds (from now; 0: not banned)}; what is not in it stays. All or nothing. Raises validation_failed (WX001), user_not_found (WX005), phone_exists (WX006).';
+revoke execute on function auth_private.admin_update_user(uuid,jsonb,text) from public;
+grant execute on function auth_private.admin_update_user(uuid,jsonb,text) to authenticator;
+alter function auth_private.admin_update_user(uuid,jsonb,text) owner to auth_steward;
 
 -- function auth_private.count_operations(text[],integer[],integer[])
 CREATE OR REPLACE FUNCTION auth_private.count_operations(p_keys text[], p_points integer[], p_window_ms integer[])
@@ -502,6 +903,72 @@ revoke execute on function auth_private.count_operations(text[],integer[],intege
 grant execute on function auth_private.count_operations(text[],integer[],integer[]) to authenticator;
 alter function auth_private.count_operations(text[],integer[],integer[]) owner to auth_limiter;
 
+-- function auth_private.custom_claims(jsonb)
+CREATE OR REPLACE FUNCTION auth_private.custom_claims(p_claims jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_claims jsonb;
+begin
+  -- By the catalogue: to_regprocedure fails where auth_claims may not use the schema.
+  if not exists (
+    select from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+    where n.nspname = 'public' and p.proname = 'custom_access_token'
+      and p.pronargs = 1 and p.proargtypes[0] = 'jsonb'::regtype
+  ) then
+    return p_claims;
+  end if;
+  begin
+    execute 'select public.custom_access_token($1)' into v_claims using p_claims;
+  exception when others then
+    raise exception 'public.custom_access_token failed: % (%)', sqlerrm, sqlstate
+      using errcode = 'external_routine_exception';
+  end;
+  if jsonb_typeof(v_claims) is distinct from 'object' then
+    raise exception 'public.custom_access_token answered no object' using errcode = 'external_routine_exception';
+  end if;
+  if octet_length(v_claims::text) > 8192 then
+    raise exception 'public.custom_access_token answered more than 8192 bytes' using errcode = 'external_routine_exception';
+  end if;
+  return v_claims;
+end
+$function$;
+comment on function auth_private.custom_claims(jsonb) is 'The claims as the application''s public.custom_access_token(jsonb) makes them, where it has defined that; as they are, otherwise. Raises 38000 where that function fails, or answers no object or more than 8192 bytes.';
+revoke execute on function auth_private.custom_claims(jsonb) from public;
+grant execute on function auth_private.custom_claims(jsonb) to auth_keeper;
+alter function auth_private.custom_claims(jsonb) owner to auth_claims;
+
+-- function auth_private.delete_user(uuid)
+CREATE OR REPLACE FUNCTION auth_private.delete_user(p_session_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_user auth.users;
+begin
+  v_user := auth_private.hold_session(p_session_id, p_to_write => true);
+  update auth.users u set deleted_at = now(), updated_at = now() where u.id = v_user.id;
+  update auth.identities i set provider_id = 'deleted-' || i.id, unionid = null, updated_at = now()
+  where i.user_id = v_user.id;
+
+  insert into auth.audit_log_entries (action, user_id, actor, session_id)
+  values ('user_deleted', v_user.id, 'user', p_session_id);
+  insert into auth_private.events (type, user_id, data)
+  values ('user.deleted', v_user.id, '{"hard": false}');
+  -- Last, as the policies know by the session whose account this is.
+  delete from auth.sessions s where s.user_id = v_user.id;
+end
+$function$;
+comment on function auth_private.delete_user(uuid) is 'Deletes the session''s user softly: his row stays, for the application''s rows that refer to it, and nothing personal in it (users_forget_deleted); his openids and his phone may begin anew. Raises session_not_found (WX003), user_banned (WX004).';
+revoke execute on function auth_private.delete_user(uuid) from public;
+grant execute on function auth_private.delete_user(uuid) to authenticator;
+alter function auth_private.delete_user(uuid) owner to auth_holder;
+
 -- function auth_private.enter_session(uuid)
 CREATE OR REPLACE FUNCTION auth_private.enter_session(p_session_id uuid)
  RETURNS auth.users
@@ -529,6 +996,7 @@ $function$;
 comment on function auth_private.enter_session(uuid) is 'Makes this session, whose token the server has verified, the caller for the rest of the transaction, and answers its user. Raises session_not_found (WX003) and user_banned (WX004).';
 revoke execute on function auth_private.enter_session(uuid) from public;
 grant execute on function auth_private.enter_session(uuid) to auth_binder;
+grant execute on function auth_private.enter_session(uuid) to auth_holder;
 grant execute on function auth_private.enter_session(uuid) to auth_keeper;
 
 -- function auth_private.get_user(uuid)
@@ -567,6 +1035,7 @@ $function$;
 comment on function auth_private.hold_session(uuid,boolean) is 'As enter_session, and until the transaction ends the session cannot end and the user cannot go; with p_to_write nobody else can change the user either. Raises session_not_found (WX003) and user_banned (WX004).';
 revoke execute on function auth_private.hold_session(uuid,boolean) from public;
 grant execute on function auth_private.hold_session(uuid,boolean) to auth_binder;
+grant execute on function auth_private.hold_session(uuid,boolean) to auth_holder;
 
 -- function auth_private.mask_phone(text)
 CREATE OR REPLACE FUNCTION auth_private.mask_phone(p_phone text)
@@ -589,8 +1058,32 @@ comment on function auth_private.mask_phones_in(text) is 'Free text fit for the 
 revoke execute on function auth_private.mask_phones_in(text) from public;
 grant execute on function auth_private.mask_phones_in(text) to auth_steward;
 
--- function auth_private.refresh_session(uuid,bigint)
-CREATE OR REPLACE FUNCTION auth_private.refresh_session(p_session_id uuid, p_counter bigint, OUT state text, OUT refresh_counter bigint, OUT signed_in_at timestamp with time zone, OUT user_json jsonb)
+-- function auth_private.merge_metadata(jsonb,jsonb)
+CREATE OR REPLACE FUNCTION auth_private.merge_metadata(p_old jsonb, p_changes jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_new jsonb := (p_old || p_changes)
+    - array(select e.key from jsonb_each(p_changes) e where e.value = 'null');
+begin
+  -- It stands in the access token, which stands in a header. What is too large already may become smaller.
+  if octet_length(v_new::text) > greatest(4096, octet_length(p_old::text)) then
+    raise exception 'The metadata would be larger than 4096 bytes' using errcode = 'WX001',
+      hint = 'It is part of every access token: keep what is large in a table of your own.';
+  end if;
+  return v_new;
+end
+$function$;
+comment on function auth_private.merge_metadata(jsonb,jsonb) is 'Metadata after a change, as GoTrue merges it: the keys of the changes replace those of the same name, null takes a key away, values are not merged. Raises validation_failed (WX001) where that is more than 4096 bytes of JSON and has grown.';
+revoke execute on function auth_private.merge_metadata(jsonb,jsonb) from public;
+grant execute on function auth_private.merge_metadata(jsonb,jsonb) to auth_holder;
+grant execute on function auth_private.merge_metadata(jsonb,jsonb) to auth_steward;
+
+-- function auth_private.refresh_session(uuid,bigint,integer,integer)
+CREATE OR REPLACE FUNCTION auth_private.refresh_session(p_session_id uuid, p_counter bigint, p_timebox_s integer DEFAULT NULL::integer, p_inactivity_s integer DEFAULT NULL::integer, OUT state text, OUT refresh_counter bigint, OUT signed_in_at timestamp with time zone, OUT user_json jsonb)
  RETURNS record
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -607,6 +1100,14 @@ begin
     return;
   end if;
   v_user := auth_private.enter_session(p_session_id);
+  if v_session.created_at + make_interval(secs => p_timebox_s) <= now()
+    or v_session.refreshed_at + make_interval(secs => p_inactivity_s) <= now() then
+    state := 'session_expired';
+    delete from auth.sessions s where s.id = p_session_id;
+    insert into auth.audit_log_entries (action, user_id, actor, session_id)
+    values ('session_expired', v_user.id, 'user', p_session_id);
+    return;
+  end if;
 
   state := 'refreshed';
   -- Ahead of the row is a token that we made before a failover lost its transaction.
@@ -630,10 +1131,10 @@ begin
   user_json := auth_private.user_json(v_user);
 end
 $function$;
-comment on function auth_private.refresh_session(uuid,bigint) is 'Rotates a refresh token whose HMAC the server has checked. state refreshed: refresh_counter is that of the token to hand out, signed_in_at when the session began; the active token''s parent, and any earlier one within 10 seconds, get the active one again (GoTrue). state refresh_token_not_found: the session has ended. state refresh_token_already_used: any other reuse; the session is ended. Raises user_banned (WX004).';
-revoke execute on function auth_private.refresh_session(uuid,bigint) from public;
-grant execute on function auth_private.refresh_session(uuid,bigint) to authenticator;
-alter function auth_private.refresh_session(uuid,bigint) owner to auth_keeper;
+comment on function auth_private.refresh_session(uuid,bigint,integer,integer) is 'Rotates a refresh token whose HMAC the server has checked. state refreshed: refresh_counter is that of the token to hand out, signed_in_at when the session began; the active token''s parent, and any earlier one within 10 seconds, get the active one again (GoTrue). state refresh_token_not_found: the session has ended. state session_expired: it is older than p_timebox_s seconds, or was not refreshed for p_inactivity_s (null: no such limit), and is ended. state refresh_token_already_used: any other reuse; the session is ended. Raises user_banned (WX004).';
+revoke execute on function auth_private.refresh_session(uuid,bigint,integer,integer) from public;
+grant execute on function auth_private.refresh_session(uuid,bigint,integer,integer) to authenticator;
+alter function auth_private.refresh_session(uuid,bigint,integer,integer) owner to auth_keeper;
 
 -- function auth_private.relay_events(integer)
 CREATE OR REPLACE FUNCTION auth_private.relay_events(p_limit integer)
@@ -688,9 +1189,10 @@ CREATE OR REPLACE FUNCTION auth_private.session_user_id()
  LANGUAGE sql
  STABLE
 RETURN (SELECT s.user_id FROM auth.sessions s WHERE (s.id = ((auth.jwt() ->> 'session_id'::text))::uuid));
-comment on function auth_private.session_user_id() is 'Whose session the verified one is, by the sessions'' table: what the policies of auth_keeper and auth_binder compare with. Never an argument.';
+comment on function auth_private.session_user_id() is 'Whose session the verified one is, by the sessions'' table: what the policies of auth_keeper, auth_holder and auth_binder compare with. Never an argument.';
 revoke execute on function auth_private.session_user_id() from public;
 grant execute on function auth_private.session_user_id() to auth_binder;
+grant execute on function auth_private.session_user_id() to auth_holder;
 grant execute on function auth_private.session_user_id() to auth_keeper;
 
 -- function auth_private.sign_out(uuid,text)
@@ -726,8 +1228,9 @@ CREATE OR REPLACE FUNCTION auth_private.signing_identity()
  LANGUAGE sql
  STABLE
 RETURN (NULLIF(current_setting('request.wechat'::text, true), ''::text))::jsonb;
-comment on function auth_private.signing_identity() is 'Who is signing in, by WeChat''s word: {appid, openid, unionid}. What the policies of auth_signer compare with.';
+comment on function auth_private.signing_identity() is 'Who is signing in, by WeChat''s word: {appid, openid, unionid}. What the policies of auth_signer and auth_holder compare with.';
 revoke execute on function auth_private.signing_identity() from public;
+grant execute on function auth_private.signing_identity() to auth_holder;
 grant execute on function auth_private.signing_identity() to auth_signer;
 
 -- function auth_private.signing_user_id()
@@ -740,18 +1243,140 @@ comment on function auth_private.signing_user_id() is 'To whom the openid that s
 revoke execute on function auth_private.signing_user_id() from public;
 grant execute on function auth_private.signing_user_id() to auth_signer;
 
--- function auth_private.user_json(auth.users)
-CREATE OR REPLACE FUNCTION auth_private.user_json(p_user auth.users)
+-- function auth_private.unlink_identity(uuid,uuid)
+CREATE OR REPLACE FUNCTION auth_private.unlink_identity(p_session_id uuid, p_identity_id uuid)
  RETURNS jsonb
- LANGUAGE sql
- STABLE
-RETURN jsonb_build_object('id', (p_user).id, 'phone', (p_user).phone, 'phone_confirmed_at', (p_user).phone_confirmed_at, 'wechat_id', (p_user).wechat_id, 'wechat_unionid', (p_user).wechat_unionid, 'app_metadata', (p_user).app_metadata, 'user_metadata', (p_user).user_metadata, 'created_at', (p_user).created_at, 'updated_at', (p_user).updated_at, 'last_sign_in_at', (p_user).last_sign_in_at, 'identities', (SELECT COALESCE(jsonb_agg(to_jsonb(i.*) ORDER BY i.created_at), '[]'::jsonb) AS "coalesce" FROM auth.identities i WHERE (i.user_id = (user_json.p_user).id)));
-comment on function auth_private.user_json(auth.users) is 'The user as every answer of the server shows him, with his identities: an object with the columns'' names.';
-revoke execute on function auth_private.user_json(auth.users) from public;
-grant execute on function auth_private.user_json(auth.users) to auth_binder;
-grant execute on function auth_private.user_json(auth.users) to auth_keeper;
-grant execute on function auth_private.user_json(auth.users) to auth_signer;
-grant execute on function auth_private.user_json(auth.users) to auth_steward;
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_user auth.users;
+  v_identity auth.identities;
+begin
+  -- The user is locked, so of two that unlink the last two one comes too late.
+  v_user := auth_private.hold_session(p_session_id, p_to_write => true);
+  if not exists (select from auth.identities i where i.id = p_identity_id and i.user_id = v_user.id) then
+    raise exception 'This account has no such identity' using errcode = 'WX001';
+  end if;
+  if not exists (select from auth.identities i where i.id <> p_identity_id and i.user_id = v_user.id) then
+    raise exception 'The last identity stays: without it nobody could sign in to this account' using errcode = 'WX008';
+  end if;
+  delete from auth.identities i where i.id = p_identity_id and i.user_id = v_user.id returning * into v_identity;
+
+  -- What the user is called by, and would be found by, comes from the identities that are left.
+  update auth.users u
+  set wechat_id = case when u.wechat_id = v_identity.provider_id then (
+        select i.provider_id from auth.identities i where i.user_id = u.id order by i.created_at, i.id limit 1
+      ) else u.wechat_id end,
+      wechat_unionid = case when u.wechat_unionid = v_identity.unionid and not exists (
+        select from auth.identities i where i.user_id = u.id and i.unionid = u.wechat_unionid
+      ) then null else u.wechat_unionid end,
+      updated_at = now()
+  where u.id = v_user.id
+  returning * into v_user;
+
+  insert into auth.audit_log_entries (action, user_id, actor, session_id, details)
+  values ('identity_unlinked', v_user.id, 'user', p_session_id,
+    jsonb_build_object('provider', v_identity.provider, 'appid', v_identity.appid));
+  return auth_private.user_json(v_user);
+end
+$function$;
+comment on function auth_private.unlink_identity(uuid,uuid) is 'Takes an identity from the session''s user, who cannot sign in with it any more, and answers him as user_json. Raises validation_failed (WX001: he has no such identity), single_identity_not_deletable (WX008), session_not_found (WX003), user_banned (WX004).';
+revoke execute on function auth_private.unlink_identity(uuid,uuid) from public;
+grant execute on function auth_private.unlink_identity(uuid,uuid) to authenticator;
+alter function auth_private.unlink_identity(uuid,uuid) owner to auth_holder;
+
+-- function auth_private.update_user(uuid,jsonb)
+CREATE OR REPLACE FUNCTION auth_private.update_user(p_session_id uuid, p_user_metadata jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_user auth.users;
+begin
+  v_user := auth_private.hold_session(p_session_id, p_to_write => true);
+  if p_user_metadata = '{}' then
+    return auth_private.user_json(v_user);
+  end if;
+  update auth.users u
+  set user_metadata = auth_private.merge_metadata(u.user_metadata, p_user_metadata), updated_at = now()
+  where u.id = v_user.id
+  returning * into v_user;
+  insert into auth.audit_log_entries (action, user_id, actor, session_id)
+  values ('user_updated', v_user.id, 'user', p_session_id);
+  return auth_private.user_json(v_user);
+end
+$function$;
+comment on function auth_private.update_user(uuid,jsonb) is 'Merges an object into the user_metadata of the session''s user (merge_metadata) and answers him as user_json. Raises validation_failed (WX001: too large), session_not_found (WX003), user_banned (WX004).';
+revoke execute on function auth_private.update_user(uuid,jsonb) from public;
+grant execute on function auth_private.update_user(uuid,jsonb) to authenticator;
+alter function auth_private.update_user(uuid,jsonb) owner to auth_holder;
+
+-- function auth_private.wechat_bind_account(uuid,text,text,text)
+CREATE OR REPLACE FUNCTION auth_private.wechat_bind_account(p_session_id uuid, p_appid text, p_openid text, p_unionid text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_user auth.users;
+  v_own text;
+  v_constraint text;
+begin
+  perform set_config('request.wechat',
+    jsonb_build_object('appid', p_appid, 'openid', p_openid, 'unionid', p_unionid)::text, true);
+  -- As in wechat_sign_in: whoever signs in with this openid for the first time passes here, too.
+  perform pg_advisory_xact_lock(hashtextextended('openid:' || p_appid || ':' || p_openid, 0));
+  perform pg_advisory_xact_lock(hashtextextended('unionid:' || p_unionid, 0));
+  v_user := auth_private.hold_session(p_session_id, p_to_write => true);
+
+  select i.provider_id into v_own from auth.identities i
+  where i.user_id = v_user.id and i.provider = 'wechat_mini' and i.appid = p_appid;
+  if v_own = p_openid then
+    return auth_private.user_json(v_user);
+  elsif found then
+    raise exception 'This account has another WeChat identity of this app' using errcode = 'WX007',
+      hint = 'Unlink that one first.';
+  end if;
+
+  begin
+    insert into auth.identities (user_id, provider, appid, provider_id, unionid)
+    values (v_user.id, 'wechat_mini', p_appid, p_openid, p_unionid);
+  exception when unique_violation then
+    get stacked diagnostics v_constraint = constraint_name;
+    if v_constraint is distinct from 'identities_provider_id_key' then raise; end if;
+    raise exception 'This WeChat identity belongs to another account' using errcode = 'WX007';
+  end;
+  begin
+    update auth.users u
+    set wechat_id = coalesce(u.wechat_id, p_openid),
+        wechat_unionid = coalesce(u.wechat_unionid, p_unionid),
+        updated_at = now()
+    where u.id = v_user.id
+    returning * into v_user;
+  exception when unique_violation then
+    get stacked diagnostics v_constraint = constraint_name;
+    if v_constraint is distinct from 'users_wechat_unionid_key' then raise; end if;
+    -- Another living user has this unionid, and keeps it.
+    update auth.users u set wechat_id = coalesce(u.wechat_id, p_openid), updated_at = now()
+    where u.id = v_user.id
+    returning * into v_user;
+  end;
+
+  insert into auth.audit_log_entries (action, user_id, actor, session_id, details)
+  values ('identity_linked', v_user.id, 'user', p_session_id,
+    jsonb_build_object('provider', 'wechat_mini', 'appid', p_appid));
+  return auth_private.user_json(v_user);
+end
+$function$;
+comment on function auth_private.wechat_bind_account(uuid,text,text,text) is 'Gives the session''s user the openid that WeChat vouches for (p_unionid may be null), so that it signs him in, and answers him as user_json; his own openid again is success and writes nothing. Raises identity_already_exists (WX007: another user''s, or he has another one of this app), session_not_found (WX003), user_banned (WX004).';
+revoke execute on function auth_private.wechat_bind_account(uuid,text,text,text) from public;
+grant execute on function auth_private.wechat_bind_account(uuid,text,text,text) to authenticator;
+alter function auth_private.wechat_bind_account(uuid,text,text,text) owner to auth_holder;
 
 -- function auth_private.wechat_bind_phone(uuid,bytea[],uuid,text,text,text,jsonb,integer,text)
 CREATE OR REPLACE FUNCTION auth_private.wechat_bind_phone(p_session_id uuid, p_code_hashes bytea[], p_claim_id uuid, p_appid text, p_verdict text, p_phone text, p_phone_raw jsonb, p_errcode integer, p_rid text, OUT state text, OUT outcome text, OUT wechat_errcode integer, OUT wechat_rid text, OUT user_json jsonb)
@@ -950,8 +1575,8 @@ revoke execute on function auth_private.wechat_release_code(bytea[],uuid,boolean
 grant execute on function auth_private.wechat_release_code(bytea[],uuid,boolean) to authenticator;
 alter function auth_private.wechat_release_code(bytea[],uuid,boolean) owner to auth_binder;
 
--- function auth_private.wechat_sign_in(text,text,text)
-CREATE OR REPLACE FUNCTION auth_private.wechat_sign_in(p_appid text, p_openid text, p_unionid text, OUT session_id uuid, OUT refresh_counter bigint, OUT signed_in_at timestamp with time zone, OUT user_json jsonb)
+-- function auth_private.wechat_sign_in(text,text,text,boolean)
+CREATE OR REPLACE FUNCTION auth_private.wechat_sign_in(p_appid text, p_openid text, p_unionid text, p_is_only boolean DEFAULT false, OUT session_id uuid, OUT refresh_counter bigint, OUT signed_in_at timestamp with time zone, OUT user_json jsonb)
  RETURNS record
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -994,6 +1619,9 @@ begin
       values (v_user_id, 'wechat_mini', p_appid, p_openid, p_unionid);
     end if;
 
+    -- Locked: he was deleted, or this openid was unlinked from him, this very moment? Whoever signs in now is another.
+    perform from auth.users u where u.id = v_user_id for no key update;
+    continue when auth_private.signing_user_id() is distinct from v_user_id;
     update auth.users u
     set last_sign_in_at = now(),
         updated_at = now(),
@@ -1007,7 +1635,6 @@ begin
         end
     where u.id = v_user_id
     returning * into v_user;
-    -- Not found: the user was deleted this very moment. Whoever signs in now is new.
     exit when found;
   end loop;
   if v_user.banned_until > now() or v_user.deleted_at is not null then
@@ -1019,6 +1646,9 @@ begin
 
   insert into auth.sessions as s (user_id) values (v_user_id)
   returning s.id, s.refresh_counter, s.created_at into session_id, refresh_counter, signed_in_at;
+  if p_is_only then
+    delete from auth.sessions s where s.user_id = v_user_id and s.id <> wechat_sign_in.session_id;
+  end if;
 
   insert into auth.audit_log_entries (action, user_id, actor, session_id, details)
   values (case when v_is_new then 'user_signed_up' else 'user_signed_in' end, v_user_id, 'user', session_id,
@@ -1033,10 +1663,10 @@ begin
   user_json := auth_private.user_json(v_user);
 end
 $function$;
-comment on function auth_private.wechat_sign_in(text,text,text) is 'Signs in whom WeChat vouches for (p_unionid may be null): the user is created at first sight, or found by the unionid. Answers the new session, the counter of its first refresh token, its time, and the user. Raises user_banned (WX004).';
-revoke execute on function auth_private.wechat_sign_in(text,text,text) from public;
-grant execute on function auth_private.wechat_sign_in(text,text,text) to authenticator;
-alter function auth_private.wechat_sign_in(text,text,text) owner to auth_signer;
+comment on function auth_private.wechat_sign_in(text,text,text,boolean) is 'Signs in whom WeChat vouches for (p_unionid may be null): the user is created at first sight, or found by the unionid. With p_is_only his other sessions end. Answers the new session, the counter of its first refresh token, its time, and the user. Raises user_banned (WX004).';
+revoke execute on function auth_private.wechat_sign_in(text,text,text,boolean) from public;
+grant execute on function auth_private.wechat_sign_in(text,text,text,boolean) to authenticator;
+alter function auth_private.wechat_sign_in(text,text,text,boolean) owner to auth_signer;
 
 -- function auth_private.wechat_take_access_token(text,text,text,uuid,integer)
 CREATE OR REPLACE FUNCTION auth_private.wechat_take_access_token(p_appid text, p_kind text, p_dead_token text, p_fetch_id uuid, p_lease_ms integer, OUT access_token text, OUT expires_at timestamp with time zone, OUT must_fetch boolean)
@@ -1079,6 +1709,8 @@ alter function auth_private.wechat_take_access_token(text,text,text,uuid,integer
 -- table auth.audit_log_entries: foreign keys, triggers, policies
 create policy audit_log_entries_binder_insert on auth.audit_log_entries for insert to auth_binder
   with check (((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)) AND (actor = 'user'::text)));
+create policy audit_log_entries_holder_insert on auth.audit_log_entries for insert to auth_holder
+  with check (((user_id = ( SELECT auth.uid() AS uid)) AND (actor = 'user'::text)));
 create policy audit_log_entries_keeper_insert on auth.audit_log_entries for insert to auth_keeper
   with check (((user_id = ( SELECT auth.uid() AS uid)) AND (actor = 'user'::text)));
 create policy audit_log_entries_service_role_select on auth.audit_log_entries for select to service_role
@@ -1087,11 +1719,22 @@ create policy audit_log_entries_signer_insert on auth.audit_log_entries for inse
   with check (((user_id = ( SELECT auth_private.signing_user_id() AS signing_user_id)) AND (actor = 'user'::text)));
 create policy audit_log_entries_steward_insert on auth.audit_log_entries for insert to auth_steward
   with check ((actor ~~ 'admin:%'::text));
+create policy audit_log_entries_steward_select on auth.audit_log_entries for select to auth_steward
+  using (true);
 
 -- table auth.identities: foreign keys, triggers, policies
 alter table auth.identities add constraint identities_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE;
 create policy identities_binder_select on auth.identities for select to auth_binder
   using ((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)));
+create policy identities_holder_delete on auth.identities for delete to auth_holder
+  using ((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)));
+create policy identities_holder_insert on auth.identities for insert to auth_holder
+  with check (((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)) AND (provider = 'wechat_mini'::text) AND (appid = ( SELECT (auth_private.signing_identity() ->> 'appid'::text))) AND (provider_id = ( SELECT (auth_private.signing_identity() ->> 'openid'::text)))));
+create policy identities_holder_select on auth.identities for select to auth_holder
+  using ((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)));
+create policy identities_holder_update on auth.identities for update to auth_holder
+  using ((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)))
+  with check (((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)) AND (provider_id = ('deleted-'::text || id)) AND (unionid IS NULL)));
 create policy identities_keeper_select on auth.identities for select to auth_keeper
   using ((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)));
 create policy identities_service_role_select on auth.identities for select to service_role
@@ -1106,6 +1749,9 @@ create policy identities_signer_update on auth.identities for update to auth_sig
   using (((provider = 'wechat_mini'::text) AND (appid = ( SELECT (auth_private.signing_identity() ->> 'appid'::text))) AND (provider_id = ( SELECT (auth_private.signing_identity() ->> 'openid'::text)))));
 create policy identities_steward_select on auth.identities for select to auth_steward
   using (true);
+create policy identities_steward_update on auth.identities for update to auth_steward
+  using (true)
+  with check (((provider_id = ('deleted-'::text || id)) AND (unionid IS NULL)));
 
 -- table auth.sessions: foreign keys, triggers, policies
 alter table auth.sessions add constraint sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE;
@@ -1114,24 +1760,41 @@ create policy sessions_binder_lock on auth.sessions for update to auth_binder
   with check (false);
 create policy sessions_binder_select on auth.sessions for select to auth_binder
   using ((id = ((auth.jwt() ->> 'session_id'::text))::uuid));
+create policy sessions_holder_delete on auth.sessions for delete to auth_holder
+  using ((user_id = ( SELECT auth.uid() AS uid)));
+create policy sessions_holder_lock on auth.sessions for update to auth_holder
+  using ((id = ((auth.jwt() ->> 'session_id'::text))::uuid))
+  with check (false);
+create policy sessions_holder_select on auth.sessions for select to auth_holder
+  using (((id = ((auth.jwt() ->> 'session_id'::text))::uuid) OR (user_id = ( SELECT auth.uid() AS uid))));
 create policy sessions_keeper_all on auth.sessions for all to auth_keeper
   using (((id = ((auth.jwt() ->> 'session_id'::text))::uuid) OR (user_id = ( SELECT auth.uid() AS uid))));
 create policy sessions_service_role_select on auth.sessions for select to service_role
   using (true);
+create policy sessions_signer_delete on auth.sessions for delete to auth_signer
+  using ((user_id = ( SELECT auth_private.signing_user_id() AS signing_user_id)));
 create policy sessions_signer_insert on auth.sessions for insert to auth_signer
   with check ((user_id = ( SELECT auth_private.signing_user_id() AS signing_user_id)));
 create policy sessions_signer_select on auth.sessions for select to auth_signer
   using ((user_id = ( SELECT auth_private.signing_user_id() AS signing_user_id)));
+create policy sessions_steward_all on auth.sessions for all to auth_steward
+  using (true);
 
 -- table auth.users: foreign keys, triggers, policies
 alter table auth.users add constraint users_merged_into_fkey FOREIGN KEY (merged_into) REFERENCES auth.users(id) ON DELETE SET NULL;
 CREATE TRIGGER users_count_phone_change BEFORE UPDATE OF phone ON auth.users FOR EACH ROW WHEN ((new.phone IS DISTINCT FROM old.phone)) EXECUTE FUNCTION auth.users_count_phone_change();
 comment on trigger users_count_phone_change on auth.users is 'Makes replays of an earlier code notice that its phone has left the user.';
+CREATE TRIGGER users_forget_deleted BEFORE UPDATE OF deleted_at ON auth.users FOR EACH ROW WHEN ((new.deleted_at IS NOT NULL)) EXECUTE FUNCTION auth.users_forget_deleted();
+comment on trigger users_forget_deleted on auth.users is 'Makes a soft deletion forget the person.';
 create policy users_authenticated_select_own on auth.users for select to authenticated
   using (((id = ( SELECT auth.uid() AS uid)) AND (deleted_at IS NULL) AND (merged_into IS NULL)));
 create policy users_binder_select on auth.users for select to auth_binder
   using (((id = ( SELECT auth_private.session_user_id() AS session_user_id)) OR (merged_into = ( SELECT auth_private.session_user_id() AS session_user_id))));
 create policy users_binder_update on auth.users for update to auth_binder
+  using ((id = ( SELECT auth_private.session_user_id() AS session_user_id)));
+create policy users_holder_select on auth.users for select to auth_holder
+  using ((id = ( SELECT auth_private.session_user_id() AS session_user_id)));
+create policy users_holder_update on auth.users for update to auth_holder
   using ((id = ( SELECT auth_private.session_user_id() AS session_user_id)));
 create policy users_keeper_select on auth.users for select to auth_keeper
   using ((id = ( SELECT auth_private.session_user_id() AS session_user_id)));
@@ -1150,6 +1813,8 @@ create policy users_steward_all on auth.users for all to auth_steward
 -- table auth_private.events: foreign keys, triggers, policies
 create policy events_binder_insert on auth_private.events for insert to auth_binder
   with check ((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)));
+create policy events_holder_insert on auth_private.events for insert to auth_holder
+  with check (((user_id = ( SELECT auth.uid() AS uid)) AND (type = 'user.deleted'::text)));
 create policy events_signer_insert on auth_private.events for insert to auth_signer
   with check ((user_id = ( SELECT auth_private.signing_user_id() AS signing_user_id)));
 create policy events_steward_insert on auth_private.events for insert to auth_steward
@@ -1180,6 +1845,6 @@ create policy wechat_codes_binder_update on auth_private.wechat_codes for update
   with check (((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)) OR (claim_id = ( SELECT (NULLIF(current_setting('request.claim_id'::text, true), ''::text))::uuid AS "nullif"))));
 
 -- the end
-revoke create on schema auth, auth_private from auth_binder, auth_courier, auth_keeper, auth_limiter, auth_signer, auth_steward;
+revoke create on schema auth, auth_private from auth_binder, auth_claims, auth_courier, auth_holder, auth_keeper, auth_limiter, auth_signer, auth_steward;
 
 commit;

@@ -18,18 +18,27 @@
 \ir schema/auth_private/mask_phone.sql
 \ir schema/auth_private/mask_phones_in.sql
 \ir schema/auth_private/user_json.sql
+\ir schema/auth_private/merge_metadata.sql
 
 \ir schema/auth_private/session_user_id.sql
+\ir schema/auth_private/signing_identity.sql
 \ir schema/auth_keeper.sql
 \ir schema/auth_binder.sql
+\ir schema/auth_holder.sql
 \ir schema/auth_private/enter_session.sql
 \ir schema/auth_private/hold_session.sql
 \ir schema/auth_private/get_user.sql
 \ir schema/auth_private/request_claims.sql
 \ir schema/auth_private/refresh_session.sql
 \ir schema/auth_private/sign_out.sql
+\ir schema/auth_private/custom_claims.sql
+\ir schema/auth_private/access_token_claims.sql
 
-\ir schema/auth_private/signing_identity.sql
+\ir schema/auth_private/update_user.sql
+\ir schema/auth_private/wechat_bind_account.sql
+\ir schema/auth_private/unlink_identity.sql
+\ir schema/auth_private/delete_user.sql
+
 \ir schema/auth_private/signing_user_id.sql
 \ir schema/auth_signer.sql
 \ir schema/auth_private/wechat_sign_in.sql
@@ -49,5 +58,16 @@
 \ir schema/auth/admin_find_user.sql
 \ir schema/auth/admin_bind_phone.sql
 \ir schema/auth/admin_unbind_phone.sql
+\ir schema/auth/admin_ban_user.sql
+\ir schema/auth/admin_delete_user.sql
+\ir schema/auth_private/admin_user_json.sql
+\ir schema/auth_private/admin_list_users.sql
+\ir schema/auth_private/admin_get_user.sql
+\ir schema/auth_private/admin_update_user.sql
+\ir schema/auth_private/admin_create_user.sql
+\ir schema/auth_private/admin_delete_user.sql
+\ir schema/auth_private/admin_list_sessions.sql
+\ir schema/auth_private/admin_end_sessions.sql
+\ir schema/auth_private/admin_list_audit.sql
 
 \ir schema/schema_end.sql

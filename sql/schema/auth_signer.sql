@@ -34,9 +34,11 @@ create policy users_signer_insert on auth.users for insert to auth_signer
 create policy users_signer_update on auth.users for update to auth_signer
   using (id = (select auth_private.signing_user_id()));
 
-grant select, insert (user_id) on auth.sessions to auth_signer;
+grant select, insert (user_id), delete on auth.sessions to auth_signer;
 create policy sessions_signer_insert on auth.sessions for insert to auth_signer
   with check (user_id = (select auth_private.signing_user_id()));
+create policy sessions_signer_delete on auth.sessions for delete to auth_signer
+  using (user_id = (select auth_private.signing_user_id()));
 create policy sessions_signer_select on auth.sessions for select to auth_signer
   using (user_id = (select auth_private.signing_user_id()));
 

@@ -26,6 +26,10 @@ export interface UserRow {
   updated_at: string
   last_sign_in_at: string | null
   identities: IdentityRow[]
+  /** These three for administrators only, where there is something to say. */
+  banned_until?: string
+  deleted_at?: string
+  merged_into?: string
 }
 
 /** What came of a code, as the ledger keeps it and `auth_private.wechat_code_outcome` tells it. */
@@ -51,7 +55,9 @@ export const statements = {
   getUser: { name: 'get_user', text: 'select auth_private.get_user($1) as user_json' },
   signIn: {
     name: 'wechat_sign_in',
-    text: 'select * from auth_private.wechat_sign_in($1, $2, $3)',
+    text: `select session_id, refresh_counter, signed_in_at, user_json,
+             auth_private.access_token_claims(session_id, $5) as claims
+           from auth_private.wechat_sign_in($1, $2, $3, $4)`,
   },
   claimCode: {
     name: 'wechat_claim_code',
@@ -67,8 +73,20 @@ export const statements = {
   },
   refreshSession: {
     name: 'refresh_session',
-    text: 'select * from auth_private.refresh_session($1, $2)',
+    text: `select state, refresh_counter, signed_in_at, user_json,
+             case state when 'refreshed' then auth_private.access_token_claims($1, $5) end as claims
+           from auth_private.refresh_session($1, $2, $3, $4)`,
   },
+  updateUser: { name: 'update_user', text: 'select auth_private.update_user($1, $2) as user_json' },
+  bindAccount: {
+    name: 'wechat_bind_account',
+    text: 'select auth_private.wechat_bind_account($1, $2, $3, $4) as user_json',
+  },
+  unlinkIdentity: {
+    name: 'unlink_identity',
+    text: 'select auth_private.unlink_identity($1, $2) as user_json',
+  },
+  deleteUser: { name: 'delete_user', text: 'select auth_private.delete_user($1)' },
   signOut: { name: 'sign_out', text: 'select auth_private.sign_out($1, $2)' },
   takeAccessToken: {
     name: 'wechat_take_access_token',
@@ -81,6 +99,35 @@ export const statements = {
   countOperations: {
     name: 'count_operations',
     text: 'select key, points, ms_left from auth_private.count_operations($1, $2, $3)',
+  },
+  adminListUsers: {
+    name: 'admin_list_users',
+    text: 'select total, users from auth_private.admin_list_users($1, $2, $3, $4, $5)',
+  },
+  adminGetUser: { name: 'admin_get_user', text: 'select auth_private.admin_get_user($1) as user_json' },
+  adminCreateUser: {
+    name: 'admin_create_user',
+    text: 'select auth_private.admin_create_user($1, $2, $3) as user_json',
+  },
+  adminUpdateUser: {
+    name: 'admin_update_user',
+    text: 'select auth_private.admin_update_user($1, $2, $3) as user_json',
+  },
+  adminDeleteUser: {
+    name: 'admin_delete_user',
+    text: 'select auth_private.admin_delete_user($1, $2, $3) as user_json',
+  },
+  adminListSessions: {
+    name: 'admin_list_sessions',
+    text: 'select auth_private.admin_list_sessions($1) as sessions',
+  },
+  adminEndSessions: {
+    name: 'admin_end_sessions',
+    text: 'select auth_private.admin_end_sessions($1, $2, $3) as ended',
+  },
+  adminListAudit: {
+    name: 'admin_list_audit',
+    text: 'select total, entries from auth_private.admin_list_audit($1, $2, $3, $4)',
   },
   schemaVersion: {
     name: 'schema_version',
@@ -110,13 +157,34 @@ export interface OpenSession {
   refresh_counter: string
   signed_in_at: Date
   user_json: UserRow
+  /** Of the access token. */
+  claims: Record<string, unknown>
 }
 
-export const getUser = async (db: Database, sessionId: string) =>
-  (await db.one<{ user_json: UserRow }>(statements.getUser, [sessionId])).user_json
+export const getUser = (db: Database, sessionId: string) => userOf(db, statements.getUser, [sessionId])
 
-export const signIn = (db: Database, appid: string, openid: string, unionid: string | undefined) =>
-  db.one<OpenSession>(statements.signIn, [appid, openid, unionid ?? null])
+/** What the service says of an access token; the database adds the rest. Seconds since 1970. */
+export interface TokenClaims {
+  iss: string
+  aud: string
+  iat: number
+  exp: number
+}
+
+/** Who WeChat says has logged in. */
+export interface WechatLogin {
+  openid: string
+  unionid?: string | undefined
+}
+
+/** `isOnly`: the user's other sessions end. */
+export const signIn = (
+  db: Database,
+  appid: string,
+  { openid, unionid }: WechatLogin,
+  isOnly: boolean,
+  token: TokenClaims,
+) => db.one<OpenSession>(statements.signIn, [appid, openid, unionid ?? null, isOnly, token])
 
 export interface CodeKey {
   sessionId: string
@@ -153,10 +221,39 @@ export const bindPhone = (db: Database, key: CodeKey, appid: string, answer: Ver
 
 export type Refreshed =
   | ({ state: 'refreshed' } & Omit<OpenSession, 'session_id'>)
-  | { state: 'refresh_token_not_found' | 'refresh_token_already_used' }
+  | { state: 'refresh_token_not_found' | 'refresh_token_already_used' | 'session_expired' }
 
-export const refreshSession = (db: Database, sessionId: string, counter: bigint) =>
-  db.one<Refreshed>(statements.refreshSession, [sessionId, counter])
+/** Seconds; null: no such limit. */
+export interface SessionLimits {
+  timebox: number | null
+  inactivity: number | null
+}
+
+export const refreshSession = (
+  db: Database,
+  sessionId: string,
+  counter: bigint,
+  { timebox, inactivity }: SessionLimits,
+  token: TokenClaims,
+) => db.one<Refreshed>(statements.refreshSession, [sessionId, counter, timebox, inactivity, token])
+
+const userOf = async (db: Database, statement: Statement, values: unknown[]) =>
+  (await db.one<{ user_json: UserRow }>(statement, values)).user_json
+
+export const updateUser = (db: Database, sessionId: string, userMetadata: object) =>
+  userOf(db, statements.updateUser, [sessionId, userMetadata])
+
+export const bindAccount = (
+  db: Database,
+  sessionId: string,
+  appid: string,
+  { openid, unionid }: WechatLogin,
+) => userOf(db, statements.bindAccount, [sessionId, appid, openid, unionid ?? null])
+
+export const unlinkIdentity = (db: Database, sessionId: string, identityId: string) =>
+  userOf(db, statements.unlinkIdentity, [sessionId, identityId])
+
+export const deleteUser = (db: Database, sessionId: string) => db.one(statements.deleteUser, [sessionId])
 
 export type SignOutScope = 'global' | 'local' | 'others'
 
@@ -195,6 +292,86 @@ export const putAccessToken = async (
       token?.expires_in ?? null,
     ])
   ).expires_at
+
+/** What an administrator wants of a user; what is not in it stays. */
+export interface UserChanges {
+  /** E.164 with plus; empty: none. */
+  phone?: string
+  /** Merged, key by key. */
+  user_metadata?: Record<string, unknown>
+  app_metadata?: Record<string, unknown>
+  /** From now, by the database's clock; 0: not banned. */
+  ban_seconds?: number
+}
+
+export interface UserFilter {
+  id: string | null
+  /** E.164 with plus; one of them. */
+  phones: string[] | null
+  openid: string | null
+}
+
+export const adminListUsers = (
+  db: Database,
+  limit: number,
+  offset: number,
+  { id, phones, openid }: UserFilter,
+) =>
+  db.one<{ total: string; users: UserRow[] }>(statements.adminListUsers, [limit, offset, id, phones, openid])
+
+export const adminGetUser = (db: Database, userId: string): Promise<UserRow | null> =>
+  userOf(db, statements.adminGetUser, [userId])
+
+export const adminCreateUser = (
+  db: Database,
+  userId: string | undefined,
+  changes: UserChanges,
+  reason: string,
+) => userOf(db, statements.adminCreateUser, [userId ?? null, changes, reason])
+
+export const adminUpdateUser = (db: Database, userId: string, changes: UserChanges, reason: string) =>
+  userOf(db, statements.adminUpdateUser, [userId, changes, reason])
+
+export const adminDeleteUser = (db: Database, userId: string, reason: string, isHard: boolean) =>
+  userOf(db, statements.adminDeleteUser, [userId, reason, isHard])
+
+export interface SessionRow {
+  id: string
+  user_id: string
+  created_at: string
+  refreshed_at: string
+}
+
+export const adminListSessions = async (db: Database, userId: string) =>
+  (await db.one<{ sessions: SessionRow[] }>(statements.adminListSessions, [userId])).sessions
+
+/** `sessionId` undefined: all. Answers how many were ended. */
+export const adminEndSessions = async (
+  db: Database,
+  userId: string,
+  sessionId: string | undefined,
+  reason: string,
+) => (await db.one<{ ended: number }>(statements.adminEndSessions, [userId, sessionId ?? null, reason])).ended
+
+/** A row of `auth.audit_log_entries`. */
+export interface AuditRow {
+  id: number
+  created_at: string
+  action: string
+  user_id: string | null
+  actor: string
+  session_id: string | null
+  details: Record<string, unknown>
+}
+
+export const adminListAudit = (
+  db: Database,
+  limit: number,
+  offset: number,
+  userId: string | null,
+  action: string | null,
+) =>
+  db.one<{ total: string; entries: AuditRow[] }>(statements.adminListAudit, [limit, offset, userId, action])
 
 /** How often each key was counted in its window, these operations included, and how long the window still runs. */
 export const countOperations = (db: Database, keys: string[], points: number[], windowMs: number[]) =>

@@ -33,4 +33,7 @@ comment on column auth.identities.last_sign_in_at is 'When somebody last signed 
 
 grant select on auth.identities to service_role, auth_steward;
 create policy identities_service_role_select on auth.identities for select to service_role using (true);
+grant update (provider_id, unionid, updated_at) on auth.identities to auth_steward;
 create policy identities_steward_select on auth.identities for select to auth_steward using (true);
+create policy identities_steward_update on auth.identities for update to auth_steward
+  using (true) with check (provider_id = 'deleted-' || id and unionid is null);

@@ -22,4 +22,6 @@ comment on column auth.sessions.created_at is 'When the user signed in.';
 comment on column auth.sessions.refreshed_at is 'When the refresh token was last rotated.';
 
 grant select on auth.sessions to service_role;
+grant select, delete on auth.sessions to auth_steward;
+create policy sessions_steward_all on auth.sessions to auth_steward using (true);
 create policy sessions_service_role_select on auth.sessions for select to service_role using (true);

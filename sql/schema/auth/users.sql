@@ -54,6 +54,35 @@ create trigger users_count_phone_change before update of phone on auth.users
 comment on trigger users_count_phone_change on auth.users is
   'Makes replays of an earlier code notice that its phone has left the user.';
 
+-- Whoever deletes softly, and however: nothing personal stays, and phone and unionid are free for somebody else.
+create function auth.users_forget_deleted() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  new.phone := null;
+  new.phone_confirmed_at := null;
+  new.phone_raw := null;
+  new.wechat_id := null;
+  new.wechat_unionid := null;
+  new.app_metadata := '{}';
+  new.user_metadata := '{}';
+  return new;
+end
+$$;
+revoke all on function auth.users_forget_deleted() from public;
+comment on function auth.users_forget_deleted() is
+  'Trigger function: empties what is personal when deleted_at is set. The openids are in auth.identities.';
+
+create trigger users_forget_deleted before update of deleted_at on auth.users
+  for each row when (new.deleted_at is not null)
+  execute function auth.users_forget_deleted();
+comment on trigger users_forget_deleted on auth.users is 'Makes a soft deletion forget the person.';
+
+-- The lists of administrators, newest first.
+create index users_created_at_idx on auth.users (created_at desc, id)
+  where deleted_at is null and merged_into is null;
+
 comment on table auth.users is 'A person who uses the mini program.';
 comment on column auth.users.id is 'The user''s id; `sub` of the access token.';
 comment on column auth.users.phone is
@@ -62,7 +91,8 @@ comment on column auth.users.phone_confirmed_at is 'When the phone was last conf
 comment on column auth.users.phone_raw is
   'What WeChat called the phone: {phoneNumber, purePhoneNumber, countryCode}. Null where an administrator set it.';
 comment on column auth.users.phone_revision is 'How often the phone has changed.';
-comment on column auth.users.wechat_id is 'The openid under which the user was first seen.';
+comment on column auth.users.wechat_id is
+  'The openid under which the user was first seen; once that is unlinked, another of his.';
 comment on column auth.users.wechat_unionid is
   'The unionid: the same person in all apps of one WeChat Open Platform account. Null until WeChat tells it.';
 comment on column auth.users.app_metadata is 'What the service knows, such as the providers: {provider, providers}. Not writable by the user.';
@@ -83,7 +113,8 @@ create policy users_authenticated_select_own on auth.users for select to authent
 grant select on auth.users to service_role;
 create policy users_service_role_select on auth.users for select to service_role using (true);
 
--- What auth_signer, auth_keeper and auth_binder may reach stands in ../auth_signer.sql and its neighbours.
-grant select on auth.users to auth_steward;
-grant update (phone, phone_confirmed_at, phone_raw, updated_at) on auth.users to auth_steward;
+-- What auth_signer, auth_keeper, auth_holder and auth_binder may reach stands in ../auth_signer.sql and its neighbours.
+grant select, insert (id, user_metadata, app_metadata), delete on auth.users to auth_steward;
+grant update (phone, phone_confirmed_at, phone_raw, user_metadata, app_metadata, banned_until, deleted_at, updated_at)
+  on auth.users to auth_steward;
 create policy users_steward_all on auth.users to auth_steward using (true) with check (true);

@@ -22,7 +22,7 @@ end
 $$;
 
 revoke all on function auth_private.enter_session(uuid) from public;
-grant execute on function auth_private.enter_session(uuid) to auth_keeper, auth_binder;
+grant execute on function auth_private.enter_session(uuid) to auth_keeper, auth_holder, auth_binder;
 
 comment on function auth_private.enter_session(uuid) is
   'Makes this session, whose token the server has verified, the caller for the rest of the transaction, and answers its user. Raises session_not_found (WX003) and user_banned (WX004).';

@@ -17,7 +17,7 @@ end
 $$;
 
 revoke all on function auth_private.hold_session(uuid, boolean) from public;
-grant execute on function auth_private.hold_session(uuid, boolean) to auth_binder;
+grant execute on function auth_private.hold_session(uuid, boolean) to auth_holder, auth_binder;
 
 comment on function auth_private.hold_session(uuid, boolean) is
   'As enter_session, and until the transaction ends the session cannot end and the user cannot go; with p_to_write nobody else can change the user either. Raises session_not_found (WX003) and user_banned (WX004).';

@@ -1,5 +1,5 @@
 create function auth_private.refresh_session(
-  p_session_id uuid, p_counter bigint,
+  p_session_id uuid, p_counter bigint, p_timebox_s integer default null, p_inactivity_s integer default null,
   out state text, out refresh_counter bigint, out signed_in_at timestamptz, out user_json jsonb
 )
 language plpgsql security definer volatile
@@ -16,6 +16,14 @@ begin
     return;
   end if;
   v_user := auth_private.enter_session(p_session_id);
+  if v_session.created_at + make_interval(secs => p_timebox_s) <= now()
+    or v_session.refreshed_at + make_interval(secs => p_inactivity_s) <= now() then
+    state := 'session_expired';
+    delete from auth.sessions s where s.id = p_session_id;
+    insert into auth.audit_log_entries (action, user_id, actor, session_id)
+    values ('session_expired', v_user.id, 'user', p_session_id);
+    return;
+  end if;
 
   state := 'refreshed';
   -- Ahead of the row is a token that we made before a failover lost its transaction.
@@ -40,9 +48,9 @@ begin
 end
 $$;
 
-revoke all on function auth_private.refresh_session(uuid, bigint) from public;
-grant execute on function auth_private.refresh_session(uuid, bigint) to authenticator;
-alter function auth_private.refresh_session(uuid, bigint) owner to auth_keeper;
+revoke all on function auth_private.refresh_session(uuid, bigint, integer, integer) from public;
+grant execute on function auth_private.refresh_session(uuid, bigint, integer, integer) to authenticator;
+alter function auth_private.refresh_session(uuid, bigint, integer, integer) owner to auth_keeper;
 
-comment on function auth_private.refresh_session(uuid, bigint) is
-  'Rotates a refresh token whose HMAC the server has checked. state refreshed: refresh_counter is that of the token to hand out, signed_in_at when the session began; the active token''s parent, and any earlier one within 10 seconds, get the active one again (GoTrue). state refresh_token_not_found: the session has ended. state refresh_token_already_used: any other reuse; the session is ended. Raises user_banned (WX004).';
+comment on function auth_private.refresh_session(uuid, bigint, integer, integer) is
+  'Rotates a refresh token whose HMAC the server has checked. state refreshed: refresh_counter is that of the token to hand out, signed_in_at when the session began; the active token''s parent, and any earlier one within 10 seconds, get the active one again (GoTrue). state refresh_token_not_found: the session has ended. state session_expired: it is older than p_timebox_s seconds, or was not refreshed for p_inactivity_s (null: no such limit), and is ended. state refresh_token_already_used: any other reuse; the session is ended. Raises user_banned (WX004).';

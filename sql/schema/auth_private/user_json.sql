@@ -18,7 +18,7 @@ return jsonb_build_object(
 );
 
 revoke all on function auth_private.user_json(auth.users) from public;
-grant execute on function auth_private.user_json(auth.users) to auth_signer, auth_keeper, auth_binder, auth_steward;
+grant execute on function auth_private.user_json(auth.users) to auth_signer, auth_keeper, auth_holder, auth_binder, auth_steward;
 
 comment on function auth_private.user_json(auth.users) is
   'The user as every answer of the server shows him, with his identities: an object with the columns'' names.';

@@ -1,6 +1,6 @@
 -- The one statement of a sign-in. Before: src/rpc/wechat_sign_in.ts, with WeChat's answer to jscode2session.
 create function auth_private.wechat_sign_in(
-  p_appid text, p_openid text, p_unionid text,
+  p_appid text, p_openid text, p_unionid text, p_is_only boolean default false,
   out session_id uuid, out refresh_counter bigint, out signed_in_at timestamptz, out user_json jsonb
 )
 language plpgsql security definer volatile
@@ -43,6 +43,9 @@ begin
       values (v_user_id, 'wechat_mini', p_appid, p_openid, p_unionid);
     end if;
 
+    -- Locked: he was deleted, or this openid was unlinked from him, this very moment? Whoever signs in now is another.
+    perform from auth.users u where u.id = v_user_id for no key update;
+    continue when auth_private.signing_user_id() is distinct from v_user_id;
     update auth.users u
     set last_sign_in_at = now(),
         updated_at = now(),
@@ -56,7 +59,6 @@ begin
         end
     where u.id = v_user_id
     returning * into v_user;
-    -- Not found: the user was deleted this very moment. Whoever signs in now is new.
     exit when found;
   end loop;
   if v_user.banned_until > now() or v_user.deleted_at is not null then
@@ -68,6 +70,9 @@ begin
 
   insert into auth.sessions as s (user_id) values (v_user_id)
   returning s.id, s.refresh_counter, s.created_at into session_id, refresh_counter, signed_in_at;
+  if p_is_only then
+    delete from auth.sessions s where s.user_id = v_user_id and s.id <> wechat_sign_in.session_id;
+  end if;
 
   insert into auth.audit_log_entries (action, user_id, actor, session_id, details)
   values (case when v_is_new then 'user_signed_up' else 'user_signed_in' end, v_user_id, 'user', session_id,
@@ -83,9 +88,9 @@ begin
 end
 $$;
 
-revoke all on function auth_private.wechat_sign_in(text, text, text) from public;
-grant execute on function auth_private.wechat_sign_in(text, text, text) to authenticator;
-alter function auth_private.wechat_sign_in(text, text, text) owner to auth_signer;
+revoke all on function auth_private.wechat_sign_in(text, text, text, boolean) from public;
+grant execute on function auth_private.wechat_sign_in(text, text, text, boolean) to authenticator;
+alter function auth_private.wechat_sign_in(text, text, text, boolean) owner to auth_signer;
 
-comment on function auth_private.wechat_sign_in(text, text, text) is
-  'Signs in whom WeChat vouches for (p_unionid may be null): the user is created at first sight, or found by the unionid. Answers the new session, the counter of its first refresh token, its time, and the user. Raises user_banned (WX004).';
+comment on function auth_private.wechat_sign_in(text, text, text, boolean) is
+  'Signs in whom WeChat vouches for (p_unionid may be null): the user is created at first sight, or found by the unionid. With p_is_only his other sessions end. Answers the new session, the counter of its first refresh token, its time, and the user. Raises user_banned (WX004).';

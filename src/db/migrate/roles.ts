@@ -7,7 +7,9 @@ import { MigrationError } from './error.ts'
 /** From the least to the most: who may do more may also be a member of who may do less. */
 const CALLERS = ['anon', 'authenticated', 'service_role']
 const LOGIN = 'authenticator'
-const DUTIES = ['auth_signer', 'auth_keeper', 'auth_binder', 'auth_steward', 'auth_courier', 'auth_limiter']
+const DUTIES = 'signer keeper holder claims binder steward courier limiter'
+  .split(' ')
+  .map(duty => `auth_${duty}`)
 export const ROLES = [...CALLERS, LOGIN, ...DUTIES]
 
 /**

@@ -1,0 +1,38 @@
+-- Runs as auth_claims, which may do nothing; and nothing after it in the transaction relies on a setting that it could change.
+create function auth_private.custom_claims(p_claims jsonb) returns jsonb
+language plpgsql security definer volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_claims jsonb;
+begin
+  -- By the catalogue: to_regprocedure fails where auth_claims may not use the schema.
+  if not exists (
+    select from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+    where n.nspname = 'public' and p.proname = 'custom_access_token'
+      and p.pronargs = 1 and p.proargtypes[0] = 'jsonb'::regtype
+  ) then
+    return p_claims;
+  end if;
+  begin
+    execute 'select public.custom_access_token($1)' into v_claims using p_claims;
+  exception when others then
+    raise exception 'public.custom_access_token failed: % (%)', sqlerrm, sqlstate
+      using errcode = 'external_routine_exception';
+  end;
+  if jsonb_typeof(v_claims) is distinct from 'object' then
+    raise exception 'public.custom_access_token answered no object' using errcode = 'external_routine_exception';
+  end if;
+  if octet_length(v_claims::text) > 8192 then
+    raise exception 'public.custom_access_token answered more than 8192 bytes' using errcode = 'external_routine_exception';
+  end if;
+  return v_claims;
+end
+$$;
+
+revoke all on function auth_private.custom_claims(jsonb) from public;
+grant execute on function auth_private.custom_claims(jsonb) to auth_keeper;
+alter function auth_private.custom_claims(jsonb) owner to auth_claims;
+
+comment on function auth_private.custom_claims(jsonb) is
+  'The claims as the application''s public.custom_access_token(jsonb) makes them, where it has defined that; as they are, otherwise. Raises 38000 where that function fails, or answers no object or more than 8192 bytes.';
