@@ -14,11 +14,12 @@ import { catalogue } from '../src/errors.ts'
 import { wechatPreset } from '../src/graphql/preset.ts'
 import { createLog } from '../src/log.ts'
 import { createServices } from '../src/services.ts'
+import { compatibilityPage } from '../test/contract/clients/page.ts'
 import { dumpSchema } from './dump_schema.ts'
 import { firstDifference } from './first_difference.ts'
 
-// Writes what is generated from the code and committed: the files of generated/, and docs/errors.md. With --check it
-// writes nothing, shows where a file is stale, and ends with 1.
+// Writes what is generated from the code and committed: the files of generated/, docs/errors.md and docs/compatibility.md.
+// With --check it writes nothing, shows where a file is stale, and ends with 1.
 
 const root = new URL('../', import.meta.url)
 
@@ -88,6 +89,7 @@ const files: Record<string, string> = {
   'generated/schema.graphql': graphql,
   'generated/schema.sql': sql,
   'docs/errors.md': errorsPage(),
+  'docs/compatibility.md': compatibilityPage(),
 }
 
 for (const [name, text] of Object.entries(files)) {

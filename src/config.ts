@@ -2,6 +2,7 @@ import { hkdfSync } from 'node:crypto'
 import type { z } from 'zod'
 import { Environment } from './environment.ts'
 import { SIMULATOR_APP_ID, SIMULATOR_APP_SECRET } from './simulator/app_id.ts'
+import type { AsymmetricJwk, VerificationKey } from './tokens/jwk.ts'
 
 export type Env = Record<string, string | undefined>
 
@@ -42,16 +43,29 @@ export interface Config {
   }
   jwt: {
     secret: string
-    signingKey: { kty: 'EC' | 'RSA'; kid: string; [member: string]: unknown } | undefined
+    signingKey: AsymmetricJwk | undefined
+    verificationKeys: VerificationKey[]
     /** Seconds. */
     expiry: number
     anonKey: string | undefined
     serviceRoleKey: string | undefined
   }
+  session: {
+    /** Seconds from the sign-in; null: no limit. */
+    timebox: number | null
+    /** Seconds from the last refresh; null: no limit. */
+    inactivity: number | null
+    /** A sign-in ends the user's other sessions. */
+    singlePerUser: boolean
+  }
+  /** Whether a user may delete his own account. */
+  accountDeletion: boolean
   /** 32 bytes each; the first is used, all are recognised. */
   dataKeys: Buffer[]
   /** Undefined: the URL under which the service listens. */
   siteUrl: string | undefined
+  /** Whose pages may call from a browser; `*` alone: everybody's. */
+  corsOrigins: string[]
   rateLimits: boolean
   /** How many proxies' entries of `X-Forwarded-For` are believed. */
   trustedProxies: number
@@ -109,7 +123,11 @@ export const parseLogLevel = (env: Env): Environment['LOG_LEVEL'] =>
 const setOnly = (env: Env): Env =>
   Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim() !== ''))
 
-const faultsOf = (error: z.ZodError) => error.issues.map(issue => `${String(issue.path[0])} ${issue.message}`)
+/** The variable by its name, and in a list by its place: `JWT_VERIFICATION_KEYS[1] has no "kid"`. */
+const faultsOf = (error: z.ZodError) =>
+  error.issues.map(({ path: [name, place], message }) =>
+    typeof place === 'number' ? `${String(name)}[${place}] ${message}` : `${String(name)} ${message}`,
+  )
 
 /** What is not there, or contradicts something else; by the texts, so that it can be told beside ill-formed values. */
 function missing(env: Env, { production, embedded }: { production: boolean; embedded: boolean }): string[] {
@@ -131,10 +149,30 @@ function missing(env: Env, { production, embedded }: { production: boolean; embe
   }
   if (env.WECHAT_APP_ID !== undefined) require('WECHAT_APP_SECRET', 'WECHAT_APP_ID needs its secret')
   if (env.WECHAT_APP_SECRET !== undefined) require('WECHAT_APP_ID', 'WECHAT_APP_SECRET needs its app')
+  const { SESSION_INACTIVITY_TIMEOUT: inactivity, JWT_EXPIRY: expiry = '3600' } = env
+  if (inactivity !== undefined && Number(inactivity) < Number(expiry)) {
+    faults.push(
+      'SESSION_INACTIVITY_TIMEOUT is less than JWT_EXPIRY: who is active all the time refreshes no more often than that',
+    )
+  }
   if (env.ANON_KEY !== undefined && env.ANON_KEY === env.SERVICE_ROLE_KEY) {
     faults.push('SERVICE_ROLE_KEY equals ANON_KEY: everybody would be an administrator')
   }
+  const doubled = placeOfSigningKey(env)
+  if (doubled >= 0) {
+    faults.push(
+      `JWT_VERIFICATION_KEYS[${doubled}] has the "kid" of JWT_SIGNING_KEY, which verifies what it signs: leave it out`,
+    )
+  }
   return faults
+}
+
+/** Where among the verification keys one has the name of the signing key; -1: nowhere. */
+function placeOfSigningKey(env: Env): number {
+  const { JWT_SIGNING_KEY, JWT_VERIFICATION_KEYS } = Environment.shape
+  const signing = JWT_SIGNING_KEY.safeParse(env.JWT_SIGNING_KEY).data
+  const others = JWT_VERIFICATION_KEYS.safeParse(env.JWT_VERIFICATION_KEYS).data ?? []
+  return others.findIndex(({ kid }) => kid === signing?.kid)
 }
 
 function shape(
@@ -144,9 +182,7 @@ function shape(
   const simulated = env.WECHAT_APP_ID === undefined
   const defaultAppid = env.WECHAT_APP_ID ?? SIMULATOR_APP_ID
   const jwtSecret = env.JWT_SECRET ?? ''
-  const dataKeys = env.DATA_KEY?.split(',')
-    .map(key => key.trim())
-    .filter(Boolean) ?? [jwtSecret]
+  const dataKeys = env.DATA_KEY ?? [jwtSecret]
   return {
     production,
     embedded,
@@ -169,12 +205,20 @@ function shape(
     jwt: {
       secret: jwtSecret,
       signingKey: env.JWT_SIGNING_KEY,
+      verificationKeys: env.JWT_VERIFICATION_KEYS,
       expiry: env.JWT_EXPIRY,
       anonKey: env.ANON_KEY,
       serviceRoleKey: env.SERVICE_ROLE_KEY,
     },
+    session: {
+      timebox: env.SESSION_TIMEBOX ?? null,
+      inactivity: env.SESSION_INACTIVITY_TIMEOUT ?? null,
+      singlePerUser: env.SESSION_SINGLE_PER_USER,
+    },
+    accountDeletion: env.ACCOUNT_DELETION,
     dataKeys: dataKeys.map(key => kdf(key, 'postgraphile-wechat data key')),
     siteUrl: env.SITE_URL,
+    corsOrigins: env.CORS_ORIGINS,
     rateLimits: env.RATE_LIMITS ?? !embedded,
     trustedProxies: env.TRUSTED_PROXIES,
     phoneFormat: env.PHONE_FORMAT,

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { SigningKey, VerificationKeys } from './tokens/jwk.ts'
 
 // Every variable of the environment: its form, its default, and what is wrong where it has another form.
 
@@ -8,6 +9,11 @@ const milliseconds = z.coerce
   .int('is not a whole number')
   .min(1, 'is not positive')
   .max(600_000, 'is more than ten minutes')
+const seconds = z.coerce
+  .number('is not a number of seconds')
+  .int('is not a whole number')
+  .min(300, 'is less than 300 seconds, the least that an access token lives')
+  .max(2_147_483_647, 'is more than 68 years')
 const postgresUrl = z.string().regex(/^postgres(ql)?:\/\//, 'is not a postgres:// URL')
 const httpUrl = z
   .url({ protocol: /^https?$/, error: 'is not an http(s) URL' })
@@ -28,19 +34,36 @@ const apps = json.pipe(
     'is not an object of appid → secret',
   ),
 )
-const signingKey = json.pipe(
+const commaSeparated = z
+  .string()
+  .regex(/[^\s,]/, 'is nothing but commas')
+  .transform(text =>
+    text
+      .split(',')
+      .map(item => item.trim())
+      .filter(Boolean),
+  )
+const origins = commaSeparated.pipe(
   z
-    .looseObject(
-      {
-        kty: z.enum(['EC', 'RSA'], 'is neither an EC (ES256) nor an RSA (RS256) key'),
-        d: z.string('is not a private key: it has no "d"'),
-        kid: z.string('has no "kid"').min(1, 'has an empty "kid"'),
-      },
-      'is not a JWK',
-    )
-    .refine(jwk => jwk.kty !== 'EC' || jwk.crv === 'P-256', 'is an EC key of another curve than P-256'),
+    .array(z.string().refine(isOrigin, 'is no origin as browsers send it, such as https://h5.example.com'))
+    .refine(list => list.length === 1 || !list.includes('*'), 'has origins beside *, which means all'),
 )
+/** As JSON too: an old JWT_SECRET may have a comma in it. */
+const dataKeys = z.string().transform((text, ctx) => {
+  const isJson = /^\s*\[\s*"/.test(text)
+  const parsed = (isJson ? json.pipe(z.array(z.string().min(1))) : commaSeparated).safeParse(text)
+  if (parsed.success) return parsed.data
+  const message = isJson ? 'is not a JSON list of keys' : parsed.error.issues[0]!.message
+  ctx.addIssue({ code: 'custom', message })
+  return z.NEVER
+})
 const secret = z.string().refine(value => Buffer.byteLength(value) >= 32, 'is shorter than 32 bytes')
+
+/** `*`, or scheme, host and port in the one spelling of browsers; patterns would never match. */
+function isOrigin(text: string): boolean {
+  if (text === '*') return true
+  return /^https?:\/\/[^*]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text
+}
 
 export const Environment = z.object({
   NODE_ENV: z.string().optional(),
@@ -69,20 +92,26 @@ export const Environment = z.object({
   WECHAT_TIMEOUT_MS: milliseconds.default(5_000),
   WECHAT_CONNECT_TIMEOUT_MS: milliseconds.default(2_000),
   JWT_SECRET: secret.optional(),
-  JWT_SIGNING_KEY: signingKey.optional(),
+  JWT_SIGNING_KEY: json.pipe(SigningKey).optional(),
+  JWT_VERIFICATION_KEYS: json.pipe(VerificationKeys).default([]),
   JWT_EXPIRY: z.coerce
     .number('is not a number of seconds')
     .int('is not a whole number')
     .min(300, 'is less than 300 seconds, which existing clients cannot follow')
     .default(3600),
+  SESSION_TIMEBOX: seconds.optional(),
+  SESSION_INACTIVITY_TIMEOUT: seconds.optional(),
+  SESSION_SINGLE_PER_USER: flag.default(false),
+  ACCOUNT_DELETION: z
+    .enum(['on', 'off'], 'is neither on nor off')
+    .transform(value => value === 'on')
+    .default(false),
   ANON_KEY: z.string().min(1, 'is empty').optional(),
   SERVICE_ROLE_KEY: z.string().min(1, 'is empty').optional(),
-  DATA_KEY: z
-    .string()
-    .regex(/[^\s,]/, 'is nothing but commas')
-    .optional(),
+  DATA_KEY: dataKeys.optional(),
   SITE_URL: httpUrl.optional(),
   PHONE_CONFLICT: z.enum(['reject'], 'is not reject').default('reject'),
+  CORS_ORIGINS: origins.default([]),
   RATE_LIMITS: z
     .enum(['on', 'off'], 'is neither on nor off')
     .transform(value => value === 'on')

@@ -51,6 +51,11 @@ export const catalogue = {
     message: 'This refresh token was used before, so its session is ended. Sign in again.',
     remedy: 'sign in',
   },
+  session_expired: {
+    status: 400,
+    message: 'This session has reached its limit of time. Sign in again.',
+    remedy: 'sign in',
+  },
   no_authorization: { status: 401, message: 'This needs a signed-in user. Sign in.', remedy: 'sign in' },
   bad_jwt: { status: 403, message: 'This access token is not valid. Sign in again.', remedy: 'sign in' },
   session_not_found: {
@@ -64,6 +69,11 @@ export const catalogue = {
     status: 403,
     message: 'WeChat has blocked this user as high-risk; nobody here can change that',
     remedy: 'nobody here can',
+  },
+  not_admin: {
+    status: 403,
+    message: 'This needs the service-role key',
+    remedy: 'sign in',
   },
   user_not_found: {
     status: 404,
@@ -80,6 +90,18 @@ export const catalogue = {
     status: 422,
     sqlstate: 'WX006',
     message: 'Another user has this phone',
+    remedy: 'resolve the conflict',
+  },
+  identity_already_exists: {
+    status: 422,
+    sqlstate: 'WX007',
+    message: 'This WeChat identity belongs to another account, or this account has another one of this app',
+    remedy: 'resolve the conflict',
+  },
+  single_identity_not_deletable: {
+    status: 422,
+    sqlstate: 'WX008',
+    message: 'The last identity stays: without it nobody could sign in to this account',
     remedy: 'resolve the conflict',
   },
   wechat_phone_unusable: {

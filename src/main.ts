@@ -6,6 +6,9 @@ import { EmbeddedError, readEnvFile } from './db/embedded.ts'
 import { UnreachableError } from './db/errors.ts'
 import { MigrationError, migrate } from './db/migrate.ts'
 import { runSql, SqlError } from './db/sql.ts'
+import { importCommand } from './import/command.ts'
+import { ImportError } from './import/import.ts'
+import { newSecrets, newSigningKey, type SigningAlgorithm } from './keys.ts'
 import { captureConsole, createLog, type Logger } from './log.ts'
 import { ListenError, listen } from './server.ts'
 import { createSimulator, simulatorApp } from './simulator/index.ts'
@@ -48,6 +51,34 @@ program
   .command('simulator')
   .description('the WeChat simulator alone, on HOST and PORT: for tests of any backend')
   .action(() => runUntilSignal(standaloneSimulator))
+program
+  .command('keys')
+  .description(
+    'makes new keys and prints them as NAME=value lines, for a .env file or a shell; writes nothing down',
+  )
+  .addOption(
+    new Option('--algorithm <name>', 'of the signing key').choices(['ES256', 'RS256']).default('ES256'),
+  )
+  .addOption(
+    new Option(
+      '--secret',
+      'JWT_SECRET with its API keys, and DATA_KEY, instead of a signing key: for a new installation',
+    ).conflicts('algorithm'),
+  )
+  .addHelpText(
+    'after',
+    `
+Without options: a JWT_SIGNING_KEY (ES256), and in a comment its public half for JWT_VERIFICATION_KEYS.
+How to replace a key that is in use without logging anybody out: docs/keys.md.
+
+  postgraphile-wechat keys >> .env
+  set -a; source <(postgraphile-wechat keys); set +a`,
+  )
+  .action(({ algorithm, secret }: { algorithm: SigningAlgorithm; secret?: true }) =>
+    runOnce(async () => void process.stdout.write(await (secret ? newSecrets() : newSigningKey(algorithm)))),
+  )
+
+program.addCommand(importCommand(process.env, runOnce))
 
 program
   .command('sql')
@@ -149,9 +180,15 @@ async function runOnce(command: (log: Logger) => Promise<void>) {
 }
 
 function fail(error: unknown) {
-  const known = [ConfigError, EmbeddedError, MigrationError, UnreachableError, ListenError, SqlError].some(
-    type => error instanceof type,
-  )
+  const known = [
+    ConfigError,
+    EmbeddedError,
+    MigrationError,
+    UnreachableError,
+    ListenError,
+    SqlError,
+    ImportError,
+  ].some(type => error instanceof type)
   const { message, stack } = error as Error
   process.stderr.write(`${known ? message : (stack ?? message)}\n`)
   process.exitCode = error instanceof ConfigError ? EXIT_CONFIG : 1

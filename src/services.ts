@@ -43,7 +43,7 @@ export async function createServices({ config, ownUrl, log, fetch }: ServiceOpti
       ...(apiUrl === undefined ? ['WECHAT_APP_ID is not set, nor the WECHAT_API_URL of a simulator'] : []),
     ])
   }
-  const { secret, signingKey, expiry } = config.jwt
+  const { secret, signingKey, verificationKeys, expiry } = config.jwt
   const apiKeys = {
     anon: config.jwt.anonKey ?? (await makeApiKey(secret, 'anon')),
     serviceRole: config.jwt.serviceRoleKey ?? (await makeApiKey(secret, 'service_role')),
@@ -51,6 +51,7 @@ export async function createServices({ config, ownUrl, log, fetch }: ServiceOpti
   const tokens = await createTokens({
     secret,
     signingKey,
+    verificationKeys,
     expiry,
     issuer: `${siteUrl}/auth/v1`,
     anonKey: apiKeys.anon,

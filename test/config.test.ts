@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { ConfigError, type Env, EXIT_CONFIG, parseConfig } from '../src/config.ts'
 import { SIMULATOR_APP_ID, SIMULATOR_APP_SECRET } from '../src/simulator/index.ts'
 
@@ -5,6 +6,12 @@ const SECRET = 'a secret of exactly 32 bytes ...'
 const APP = 'wx00000000000000aa'
 const OTHER = 'wx00000000000000bb'
 const DATABASE_URL = 'postgres://authenticator@db.test/app'
+
+const pairOf = (keys: { privateKey: { export(options: { format: 'jwk' }): object } }) =>
+  keys.privateKey.export({ format: 'jwk' }) as Record<string, string>
+const EC = pairOf(generateKeyPairSync('ec', { namedCurve: 'P-256' }))
+const RSA = pairOf(generateKeyPairSync('rsa', { modulusLength: 2048 }))
+const OCT = { kty: 'oct', k: Buffer.from(SECRET).toString('base64url') }
 
 /** What an own database needs, and nothing else. */
 const external: Env = { DATABASE_URL, JWT_SECRET: SECRET }
@@ -45,11 +52,13 @@ test('defaults', () => {
     jwt: {
       secret: SECRET,
       signingKey: undefined,
+      verificationKeys: [],
       expiry: 3600,
       anonKey: undefined,
       serviceRoleKey: undefined,
     },
     siteUrl: undefined,
+    corsOrigins: [],
     phoneFormat: 'wechat',
     graphiql: true,
     logLevel: 'info',
@@ -150,6 +159,20 @@ test.each<[env: Env, faults: string[]]>([
   [{ JWT_EXPIRY: '299' }, ['JWT_EXPIRY is less than 300 seconds, which existing clients cannot follow']],
   [{ JWT_EXPIRY: '1h' }, ['JWT_EXPIRY is not a number of seconds']],
   [{ JWT_EXPIRY: '300.5' }, ['JWT_EXPIRY is not a whole number']],
+  [
+    { SESSION_TIMEBOX: '299' },
+    ['SESSION_TIMEBOX is less than 300 seconds, the least that an access token lives'],
+  ],
+  [{ SESSION_TIMEBOX: '1 day' }, ['SESSION_TIMEBOX is not a number of seconds']],
+  [{ SESSION_INACTIVITY_TIMEOUT: '1e12' }, ['SESSION_INACTIVITY_TIMEOUT is more than 68 years']],
+  [
+    { SESSION_INACTIVITY_TIMEOUT: '3599' },
+    [
+      'SESSION_INACTIVITY_TIMEOUT is less than JWT_EXPIRY: who is active all the time refreshes no more often than that',
+    ],
+  ],
+  [{ SESSION_SINGLE_PER_USER: 'yes' }, ['SESSION_SINGLE_PER_USER is neither true nor false']],
+  [{ ACCOUNT_DELETION: 'true' }, ['ACCOUNT_DELETION is neither on nor off']],
   [{ SITE_URL: 'site.test' }, ['SITE_URL is not an http(s) URL']],
   [{ SITE_URL: 'ftp://site.test' }, ['SITE_URL is not an http(s) URL']],
   [{ WECHAT_API_URL: 'javascript:0' }, ['WECHAT_API_URL is not an http(s) URL']],
@@ -160,6 +183,9 @@ test.each<[env: Env, faults: string[]]>([
   [{ WECHAT_CONNECT_TIMEOUT_MS: '0.5' }, ['WECHAT_CONNECT_TIMEOUT_MS is not a whole number']],
   [{ DATABASE_POOL_SIZE: '0' }, ['DATABASE_POOL_SIZE is not positive']],
   [{ DATA_KEY: ' , ,' }, ['DATA_KEY is nothing but commas']],
+  [{ DATA_KEY: '["new", "old"' }, ['DATA_KEY is not a JSON list of keys']],
+  [{ DATA_KEY: '["new", ""]' }, ['DATA_KEY is not a JSON list of keys']],
+  [{ DATA_KEY: '["new", 5]' }, ['DATA_KEY is not a JSON list of keys']],
   [{ PHONE_FORMAT: 'E164' }, ['PHONE_FORMAT is neither wechat, e164 nor gotrue']],
   [{ RATE_LIMITS: 'true' }, ['RATE_LIMITS is neither on nor off']],
   [{ TRUSTED_PROXIES: 'all' }, ['TRUSTED_PROXIES is not a number of proxies']],
@@ -196,10 +222,11 @@ test.each<[env: Env, faults: string[]]>([
   ],
   [{ JWT_SIGNING_KEY: '{"kty": "RSA", "d": "x"}' }, ['JWT_SIGNING_KEY has no "kid"']],
   [{ JWT_SIGNING_KEY: '{"kty": "RSA", "d": "x", "kid": ""}' }, ['JWT_SIGNING_KEY has an empty "kid"']],
-  [
-    { JWT_SIGNING_KEY: '{"kty": "EC", "crv": "P-384", "d": "x", "kid": "a"}' },
-    ['JWT_SIGNING_KEY is an EC key of another curve than P-256'],
-  ],
+  [{ JWT_VERIFICATION_KEYS: 'x' }, ['JWT_VERIFICATION_KEYS is not JSON']],
+  [{ JWT_VERIFICATION_KEYS: '{}' }, ['JWT_VERIFICATION_KEYS is not a list of JWKs']],
+  [{ JWT_VERIFICATION_KEYS: 'null' }, ['JWT_VERIFICATION_KEYS is not a list of JWKs']],
+  [{ CORS_ORIGINS: ' , ' }, ['CORS_ORIGINS is nothing but commas']],
+  [{ CORS_ORIGINS: '*,https://h5.test' }, ['CORS_ORIGINS has origins beside *, which means all']],
 ])('%j', (env, faults) => {
   expect(faultsOf({ ...external, ...env })).toEqual(faults)
 })
@@ -211,8 +238,11 @@ test('the edges of what is allowed', () => {
     { JWT_SECRET: '密'.repeat(11) }, // 33 bytes of 11 characters
     { ANON_KEY: 'one', SERVICE_ROLE_KEY: 'other' },
     { DATABASE_URL: 'postgresql://x' },
-    { JWT_SIGNING_KEY: '{"kty": "EC", "crv": "P-256", "d": "x", "kid": "a"}' },
-    { JWT_SIGNING_KEY: '{"kty": "RSA", "d": "x", "kid": "a"}' },
+    { JWT_SIGNING_KEY: JSON.stringify({ ...EC, kid: 'a' }) },
+    { JWT_SIGNING_KEY: JSON.stringify({ ...RSA, kid: 'a', alg: 'RS256', use: 'sig', key_ops: ['sign'] }) },
+    { JWT_VERIFICATION_KEYS: '[]' },
+    { CORS_ORIGINS: '*' },
+    { CORS_ORIGINS: 'https://h5.test, http://localhost:3000,https://[::1]:8443,' },
   ])
     expect([env, faultsOf({ ...external, ...env })]).toEqual([env, []])
 })
@@ -224,6 +254,8 @@ test('no fault quotes a value: it may be a secret', () => {
     'DATABASE_OWNER_URL',
     'JWT_SECRET',
     'JWT_SIGNING_KEY',
+    'JWT_VERIFICATION_KEYS',
+    'CORS_ORIGINS',
     'WECHAT_APPS',
     'WECHAT_APP_ID',
     'PORT',
@@ -232,12 +264,103 @@ test('no fault quotes a value: it may be a secret', () => {
     'LOG_LEVEL',
     'JWT_EXPIRY',
   ]
-  const values = [hidden, `{"${hidden}": 5}`, `{"kty": "${hidden}", "d": 5, "k": "${hidden}"}`]
+  const values = [
+    hidden,
+    `{"${hidden}": 5}`,
+    `{"kty": "${hidden}", "d": 5, "k": "${hidden}"}`,
+    `[{"kty": "EC", "kid": "${hidden}", "x": "${hidden}"}, {"kty": "oct", "kid": "${hidden}", "k": "${hidden}"}]`,
+  ]
   for (const value of values) {
     const faults = faultsOf(Object.fromEntries(names.map(name => [name, value])))
     expect(faults.length).toBeGreaterThanOrEqual(names.length - 1)
     expect(faults.join()).not.toContain(hidden)
   }
+})
+
+describe('JWT_VERIFICATION_KEYS', () => {
+  const faultsOfKeys = (keys: object[], more: Env = {}) =>
+    faultsOf({ ...external, ...more, JWT_VERIFICATION_KEYS: JSON.stringify(keys) })
+  const signing = { JWT_SIGNING_KEY: JSON.stringify({ ...EC, kid: 'signing' }) }
+
+  test('beside a signing key, each by its name', () => {
+    const keys = [
+      { ...RSA, kid: 'a' },
+      { ...OCT, kid: 'b' },
+    ]
+    const config = parseConfig({ ...external, ...signing, JWT_VERIFICATION_KEYS: JSON.stringify(keys) })
+    expect(config.jwt).toMatchObject({ signingKey: { ...EC, kid: 'signing' }, verificationKeys: keys })
+  })
+
+  test('a fault is told with the place of its key, beside those of other variables', () => {
+    const env = { ...signing, PORT: 'x' }
+    expect(faultsOfKeys([EC, { ...RSA, kid: 'a' }, { ...OCT, kid: 'a' }], env)).toEqual([
+      'PORT is not a port number',
+      'JWT_VERIFICATION_KEYS[0] has no "kid"',
+    ])
+    expect(
+      faultsOfKeys(
+        [
+          { ...RSA, kid: 'a' },
+          { ...OCT, kid: 'a' },
+        ],
+        env,
+      ),
+    ).toEqual(['PORT is not a port number', 'JWT_VERIFICATION_KEYS[1] has the "kid" of another key'])
+  })
+
+  test('the signing key is not in it, nor another of its name', () => {
+    const fault = 'has the "kid" of JWT_SIGNING_KEY, which verifies what it signs: leave it out'
+    for (const key of [EC, RSA, OCT])
+      expect(
+        faultsOfKeys(
+          [
+            { ...RSA, kid: 'a' },
+            { ...key, kid: 'signing' },
+          ],
+          { ...signing, PORT: 'x' },
+        ),
+      ).toEqual(['PORT is not a port number', `JWT_VERIFICATION_KEYS[1] ${fault}`])
+    expect(faultsOfKeys([{ ...EC, kid: 'signing' }])).toEqual([])
+  })
+})
+
+describe('CORS_ORIGINS', () => {
+  test('is a list of origins, or everybody', () => {
+    const origins = (text: string) => parseConfig({ ...external, CORS_ORIGINS: text }).corsOrigins
+    expect(origins('https://h5.test')).toEqual(['https://h5.test'])
+    expect(origins(' https://h5.test ,http://localhost:3000, ')).toEqual([
+      'https://h5.test',
+      'http://localhost:3000',
+    ])
+    expect(origins('*')).toEqual(['*'])
+  })
+
+  test.each([
+    'h5.test',
+    'https://',
+    'https://h5.test/',
+    'https://h5.test/page',
+    'https://h5.test?x',
+    'https://h5.test#x',
+    'https://H5.test',
+    'HTTPS://h5.test',
+    'https://h5.test:443',
+    'http://h5.test:80',
+    'https://h5.test:99999',
+    'https://user:word@h5.test',
+    'https://*.h5.test',
+    'https://\u7f51.test',
+    'https://h5.test https://h6.test',
+    'ftp://h5.test',
+    'file://',
+    'javascript:0',
+    'null',
+    '**',
+  ])('%s is none', origin => {
+    expect(faultsOf({ ...external, CORS_ORIGINS: `https://one.test,${origin}` })).toEqual([
+      'CORS_ORIGINS[1] is no origin as browsers send it, such as https://h5.example.com',
+    ])
+  })
 })
 
 describe('production', () => {
@@ -372,6 +495,15 @@ describe('DATA_KEY', () => {
     expect(current).not.toBe(old)
     expect(keys({ DATA_KEY: 'new,old' })).toEqual([current, old])
     expect(keys({ DATA_KEY: ' new , ,old, ' })).toEqual([current, old])
+  })
+
+  test('as JSON they may have commas and spaces in them, as a JWT_SECRET may', () => {
+    const JWT_SECRET = ' a secret, with a comma and 32 bytes '
+    const [byDefault] = keys({ JWT_SECRET })
+    const [current] = keys({ DATA_KEY: 'new' })
+    expect(keys({ DATA_KEY: JSON.stringify(['new', JWT_SECRET]) })).toEqual([current, byDefault])
+    expect(keys({ DATA_KEY: ' [ "new"]' })).toEqual([current])
+    expect(keys({ DATA_KEY: `new,${JWT_SECRET}` })).not.toContain(byDefault)
   })
 
   test('another JWT_SECRET leaves it alone', () => {

@@ -36,9 +36,32 @@ type Session {
 extend type Query {
   """The signed-in user; null for anybody else. Errors: session_not_found, user_banned, database_unavailable."""
   currentUser: User
+  """
+  The identities with which the signed-in user can sign in; null for anybody else. Errors: session_not_found, user_banned,
+  database_unavailable.
+  """
+  currentUserIdentities: [Identity!]
+}
+"""An openid in an app, and with it a way to sign in."""
+type Identity {
+  """The id of the link between user and openid; what \`unlinkIdentity\` takes."""
+  id: UUID!
+  """wechat_mini: a WeChat mini program."""
+  provider: String!
+  """The mini program's appid."""
+  appid: String!
+  """The openid."""
+  providerId: String!
+  """The unionid that WeChat told with this openid; null until it does."""
+  unionid: String
+  """When this openid was linked to the user."""
+  createdAt: Datetime!
+  """When the user last signed in with it."""
+  lastSignInAt: Datetime
 }`
 
 const mutationSdl = ({ name, description, sdl }: (typeof rpcs)[number]) => `
+${sdl.types ?? ''}
 """Arguments of \`${name}\`."""
 input ${upperFirst(name)}Input {
   """Comes back in the payload."""
@@ -66,7 +89,19 @@ export const RpcPlugin = extendSchema(
   {
     typeDefs: [sessionAndQuery, ...rpcs.map(mutationSdl)].join('\n'),
     objects: {
-      Query: { plans: { currentUser: currentUserPlan } },
+      Query: {
+        plans: {
+          currentUser: currentUserPlan,
+          currentUserIdentities: () => access(currentUserPlan(), 'identities'),
+        },
+      },
+      Identity: {
+        plans: {
+          providerId: $identity => access($identity, 'provider_id'),
+          createdAt: $identity => access($identity, 'created_at'),
+          lastSignInAt: $identity => access($identity, 'last_sign_in_at'),
+        },
+      },
       Mutation: { plans: Object.fromEntries(rpcs.map(rpc => [rpc.name, planOf(rpc)])) },
       ...Object.fromEntries(
         rpcs.map(({ name }) => [`${upperFirst(name)}Payload`, { plans: { query: () => constant(EMPTY) } }]),

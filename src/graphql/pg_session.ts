@@ -1,4 +1,4 @@
-import type { PoolClient } from 'pg'
+import type { DatabaseError, PoolClient } from 'pg'
 import type { WithPgClient } from 'postgraphile/@dataplan/pg'
 import { isReadTimeout } from '../db/errors.ts'
 import { statements } from '../db/statements.ts'
@@ -52,11 +52,13 @@ function asCaller(withPgClient: WithPgClient, call: Call): WithPgClient {
   ]
   const wrapped: typeof withPgClient = (settings, callback) => {
     const { role: _ours, ...others } = settings ?? {}
-    return withPgClient(Object.keys(others).length > 0 ? others : null, client =>
+    let isApplications = false
+    const result = withPgClient(Object.keys(others).length > 0 ? others : null, client =>
       client.withTransaction(async transaction => {
         try {
           await transaction.query({ name, text, values })
           call.isEntered = true
+          isApplications = true
           return await callback(transaction)
         } catch (error) {
           // The driver gave up on a statement that still runs, and a rollback would wait behind it: the connection goes,
@@ -66,6 +68,30 @@ function asCaller(withPgClient: WithPgClient, call: Call): WithPgClient {
         }
       }),
     )
+    return result.catch((error: unknown) => {
+      throw isApplications ? fromApplication(error, caller) : error
+    })
   }
   return Object.assign(wrapped, { release: withPgClient.release })
+}
+
+/**
+ * What the application's own tables refuse is the caller's to mend: a right or a policy (42501), or a constraint (class
+ * 23), which is named. The rest is nobody's business outside.
+ */
+function fromApplication(error: unknown, { role }: Call['caller']): unknown {
+  const { code, constraint, column } = error as Partial<DatabaseError>
+  if (code === '42501') {
+    const message = role === 'anon' ? undefined : 'You may not do this'
+    return new AppError('no_authorization', { cause: error, ...(message && { message }) })
+  }
+  if (code?.startsWith('23')) {
+    const what = constraint
+      ? `the constraint ${constraint}`
+      : column
+        ? `the column ${column}`
+        : 'a constraint'
+    return new AppError('validation_failed', { cause: error, message: `This violates ${what}` })
+  }
+  return error
 }

@@ -28,11 +28,19 @@ export const rules = {
     { by: 'user', points: 300, seconds: DAY },
     { by: 'address', points: 1_200, seconds: MINUTE },
   ],
+  wechatBindAccount: [
+    { by: 'user', points: 60, seconds: MINUTE },
+    { by: 'address', points: 1_200, seconds: MINUTE },
+  ],
+  updateCurrentUser: [{ by: 'user', points: 60, seconds: MINUTE }],
+  unlinkIdentity: [{ by: 'user', points: 60, seconds: MINUTE }],
+  deleteCurrentUser: [{ by: 'user', points: 60, seconds: MINUTE }],
   refreshSession: [
-    { by: 'session', points: 60, seconds: MINUTE },
+    { by: 'session', points: 300, seconds: MINUTE },
     { by: 'address', points: 3_000, seconds: MINUTE },
   ],
   signOut: [{ by: 'user', points: 60, seconds: MINUTE }],
+  wechatUnlimitedQrcode: [{ by: 'address', points: 600, seconds: MINUTE }],
 } as const satisfies Record<string, Rule[]>
 
 export type Counted = keyof typeof rules

@@ -13,8 +13,9 @@ function statusOf(path: string, { code, status }: AppError): number {
   // Express serves a route in capitals and with a slash at its end, too.
   const route = path.toLowerCase().replace(/\/$/, '')
   if (route.endsWith('/logout') && endsAsUnauthorized.has(code)) return 401
-  // On 429 MemFire's client would throw its session away; on 503 it keeps it.
-  if (route.endsWith('/token') && code === 'over_request_rate_limit') return 503
+  // On 429 and 500 MemFire's client would throw its session away; on 503 it keeps it.
+  const isPassing = code === 'over_request_rate_limit' || code === 'unexpected_failure'
+  if (route.endsWith('/token') && isPassing) return 503
   return status
 }
 
@@ -28,7 +29,8 @@ export const errorHandler =
       logFailure(log, error)
       return sendError(req, res, error, statusOf(req.path, error))
     }
-    sendError(req, res, new AppError('unexpected_failure'), 500, { error_id: logUnforeseen(log, error) })
+    const masked = new AppError('unexpected_failure')
+    sendError(req, res, masked, statusOf(req.path, masked), { error_id: logUnforeseen(log, error) })
   }
 
 /** The end of every path that leads nowhere. */
@@ -58,7 +60,8 @@ function sendError(req: Request, res: Response, error: AppError, status: number,
   res.locals.code = code
   res.status(status).set({ 'cache-control': 'no-store', 'x-sb-error-code': code })
   if (isNew) res.set('x-supabase-api-version', version)
-  if (error.retryAfter !== undefined) res.set('retry-after', String(error.retryAfter))
+  const retryAfter = error.retryAfter ?? (status === 503 ? 2 : undefined)
+  if (retryAfter !== undefined) res.set('retry-after', String(retryAfter))
   res.json({
     ...(isNew ? { code, message } : { code: status, error_code: code, msg: message }),
     ...(wechat && { wechat }),

@@ -1,24 +1,26 @@
 // Before: src/app.ts. After: the operations of src/rpc.
 import express, { type Request, type Response, Router } from 'express'
-import { z } from 'zod'
 import type { UserRow } from '../db/statements.ts'
 import { AppError } from '../errors.ts'
 import { currentUser } from '../rpc/current_user.ts'
+import { deleteCurrentUser } from '../rpc/delete_current_user.ts'
 import { refreshSession } from '../rpc/refresh_session.ts'
-import { countCall, execute, identify, parseInput, type Rpc } from '../rpc/rpc.ts'
+import { countCall, execute, identify, type Rpc } from '../rpc/rpc.ts'
 import type { Session } from '../rpc/session.ts'
 import { signOut } from '../rpc/sign_out.ts'
+import { unlinkIdentity } from '../rpc/unlink_identity.ts'
+import { updateCurrentUser } from '../rpc/update_current_user.ts'
+import { wechatBindAccount } from '../rpc/wechat_bind_account.ts'
 import { wechatBindPhone } from '../rpc/wechat_bind_phone.ts'
 import { wechatSignIn } from '../rpc/wechat_sign_in.ts'
+import { wechatUnlimitedQrcode } from '../rpc/wechat_unlimited_qrcode.ts'
 import type { Services } from '../services.ts'
+import { adminRoutes } from './admin_routes.ts'
+import { allowOrigins } from './cors.ts'
 import { errorHandler, nothingHere } from './errors.ts'
+import { publicRoutes } from './public_routes.ts'
+import { fromBody, type Route } from './route.ts'
 import { sessionJson, userJson } from './user_json.ts'
-
-interface Route {
-  method: 'get' | 'post'
-  path: string
-  handle(req: Request, res: Response): Promise<unknown>
-}
 
 /**
  * `/auth/v1`: the wire of MemFire's mini-program SDK and of auth-js, over the same operations as GraphQL. Each route
@@ -35,6 +37,13 @@ export function authRouter(services: Services): Router {
     { method: 'post', path: '/wechat_mini/login', handle: run(wechatSignIn, fromBody, session) },
     { method: 'get', path: '/wechat_mini/bind_phone', handle: run(wechatBindPhone, fromQuery, user) },
     { method: 'post', path: '/wechat_mini/bind_phone', handle: run(wechatBindPhone, fromBody, user) },
+    { method: 'get', path: '/wechat_mini/bind_account', handle: run(wechatBindAccount, fromQuery, user) },
+    { method: 'post', path: '/wechat_mini/bind_account', handle: run(wechatBindAccount, fromBody, user) },
+    {
+      method: 'post',
+      path: '/wechat_mini/unlimited_qrcode',
+      handle: run(wechatUnlimitedQrcode, qrcodeInput, ({ imgBase64 }) => ({ imgBase64 })),
+    },
     { method: 'post', path: '/token', handle: run(refreshSession, refreshInput, session) },
     {
       method: 'post',
@@ -55,20 +64,37 @@ export function authRouter(services: Services): Router {
       },
     },
     {
-      method: 'get',
-      path: '/.well-known/jwks.json',
-      handle: async (_req, res) => res.set('cache-control', 'public, max-age=600').json(services.tokens.jwks),
+      method: 'put',
+      path: '/user',
+      handle: run(updateCurrentUser, userInput, user, () => 'data'),
     },
+    {
+      method: 'delete',
+      path: '/user',
+      handle: run(
+        deleteCurrentUser,
+        () => ({}),
+        () => undefined,
+      ),
+    },
+    {
+      method: 'delete',
+      path: '/user/identities/:identity_id',
+      handle: run(unlinkIdentity, ({ params }) => ({ identityId: params.identity_id }), user),
+    },
+    ...publicRoutes(services),
+    ...adminRoutes(services),
   ]
 
   function run<Input, Result>(
     rpc: Rpc<Input, Result>,
     inputOf: (req: Request) => unknown,
     render: (result: Result) => object | undefined,
+    spell = snakeCase,
   ): Route['handle'] {
     return async (req, res) => {
       const call = await callOf(req)
-      const body = render(await execute(rpc, services, call, inputOf(req), snakeCase))
+      const body = render(await execute(rpc, services, call, inputOf(req), spell))
       return body === undefined ? res.status(204).end() : res.json(body)
     }
   }
@@ -80,6 +106,7 @@ export function authRouter(services: Services): Router {
     res.set('cache-control', 'no-store')
     next()
   })
+  router.use(allowOrigins(services.config.corsOrigins))
   router.use(requireJson, express.json({ limit: '100kb' }))
   // Express would serve HEAD by the handler of GET, and spend a code.
   router.head('/{*path}', () => {
@@ -105,14 +132,42 @@ const snakeCase = (name: string) => name.replace(/[A-Z]/g, letter => `_${letter.
 const fromQuery = ({ query }: Request) =>
   typeof query.code === 'string' ? { code: query.code.replaceAll(' ', '+') } : { code: query.code }
 
-const Body = z.looseObject({}, 'is not a JSON object').default({})
-const fromBody = ({ body }: Request) => parseInput(Body, body)
-
 function refreshInput(req: Request) {
   if (req.query.grant_type !== 'refresh_token') {
     throw new AppError('validation_failed', { message: 'grant_type is not refresh_token' })
   }
   return { refreshToken: fromBody(req).refresh_token }
+}
+
+const immutable = {
+  phone: 'is changed by wechat_bind_phone only',
+  email: 'cannot be set: there are no e-mail addresses here',
+  password: 'cannot be set: there are no passwords here',
+  current_password: 'cannot be set: there are no passwords here',
+  nonce: 'cannot be set: there are no passwords here',
+  app_metadata: 'is changed by administrators only',
+  user_metadata: 'is changed by "data"',
+  role: 'cannot be changed',
+  id: 'cannot be changed',
+  ban_duration: 'is changed by administrators only',
+}
+
+/** auth-js's updateUser. What is null was not meant. */
+function userInput(req: Request) {
+  const body = fromBody(req)
+  const refused = Object.entries(immutable).filter(([name]) => (body[name] ?? null) !== null)
+  if (refused.length > 0) {
+    const message = refused.map(([name, why]) => `${name} ${why}`).join('; ')
+    throw new AppError('validation_failed', { message })
+  }
+  return { userMetadata: body.data ?? {} }
+}
+
+/** The names are those of WeChat's own interface. */
+function qrcodeInput(req: Request) {
+  const { check_path: checkPath, env_version: envVersion, auto_color: autoColor, ...rest } = fromBody(req)
+  const { line_color: lineColor, is_hyaline: isHyaline } = rest
+  return { ...rest, checkPath, envVersion, autoColor, lineColor, isHyaline }
 }
 
 /** A body that is not JSON is refused, not ignored. */

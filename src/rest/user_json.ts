@@ -33,6 +33,9 @@ export const userJson = (user: UserRow, format: PhoneFormat) => ({
   created_at: user.created_at,
   updated_at: user.updated_at,
   is_anonymous: false,
+  ...(user.banned_until && { banned_until: user.banned_until }),
+  ...(user.deleted_at && { deleted_at: user.deleted_at }),
+  ...(user.merged_into && { merged_into: user.merged_into }),
 })
 
 /** GoTrue's session (AccessTokenResponse). */

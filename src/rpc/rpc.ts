@@ -29,8 +29,8 @@ export interface Rpc<Input, Result> {
   name: keyof typeof rules
   /** The mutation's documentation. */
   description: string
-  /** Fields of the mutation's input and payload, in SDL; the payload's are those of Result. */
-  sdl: { input: string; payload: string }
+  /** Fields of the mutation's input and payload, in SDL, and types that they need; the payload's are those of Result. */
+  sdl: { input: string; payload: string; types?: string }
   /** Checks what came from outside; its messages go to the caller. */
   input: z.ZodType<Input>
   /** The session to be counted, where it is not the caller's. */

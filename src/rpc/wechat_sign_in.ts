@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { signIn } from '../db/statements.ts'
 import { Code, type Rpc } from './rpc.ts'
-import { type Session, sessionOf } from './session.ts'
+import { type Session, sessionOf, tokenClaims } from './session.ts'
 
 /**
  * Signs in by the code of `wx.login`. Before: src/graphql/mutations.ts or src/rest/routes.ts. Then WeChat
@@ -19,8 +19,9 @@ export const wechatSignIn: Rpc<{ code: string }, { session: Session }> = {
   input: z.object({ code: Code }),
   entersSession: false,
   async run(services, { appid }, { code }) {
-    const { openid, unionid } = await services.wechat.code2session(appid, code)
-    const session = await signIn(services.db, appid, openid, unionid)
-    return { session: await sessionOf(services, session) }
+    const login = await services.wechat.code2session(appid, code)
+    const token = tokenClaims(services)
+    const session = await signIn(services.db, appid, login, services.config.session.singlePerUser, token)
+    return { session: await sessionOf(services, session, token) }
   },
 }

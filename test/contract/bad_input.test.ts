@@ -63,6 +63,14 @@ const fields = {
         v: value,
       }),
   },
+  'a code to link': {
+    rest: (value: unknown) => post('/auth/v1/wechat_mini/bind_account', { code: value }),
+    query: (value: string) => `/auth/v1/wechat_mini/bind_account?code=${value}`,
+    graphql: (value: unknown) =>
+      graphql('mutation ($v: String!) { wechatBindAccount(input: { code: $v }) { query { id } } }', {
+        v: value,
+      }),
+  },
   'a refresh token': {
     rest: (value: unknown) => post('/auth/v1/token?grant_type=refresh_token', { refresh_token: value }),
     query: undefined,

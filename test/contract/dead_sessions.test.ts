@@ -17,7 +17,7 @@ beforeAll(async () => {
   db = await createDatabase()
   await db.owner.query('create table public.things (name text); grant select on public.things to public')
   simulator = await startSimulator()
-  node = await startNode({ db, wechatUrl: simulator.url })
+  node = await startNode({ db, wechatUrl: simulator.url, env: { ACCOUNT_DELETION: 'on' } })
 })
 afterAll(async () => {
   await node.close()
@@ -30,10 +30,19 @@ const requests: [request: { method?: string; target: string; body?: string }, st
   [{ target: '/auth/v1/user' }, 403],
   [{ target: '/auth/v1/wechat_mini/login?code=a-code' }, 403],
   [{ target: '/auth/v1/wechat_mini/bind_phone?code=a-code' }, 403],
+  [{ target: '/auth/v1/wechat_mini/bind_account?code=a-code' }, 403],
+  [{ method: 'PUT', target: '/auth/v1/user', body: '{"data":{"a":1}}' }, 403],
+  [{ method: 'DELETE', target: '/auth/v1/user' }, 403],
+  [{ method: 'DELETE', target: `/auth/v1/user/identities/${randomUUID()}` }, 403],
+  [{ method: 'POST', target: '/auth/v1/wechat_mini/unlimited_qrcode', body: '{"scene":"a"}' }, 403],
   [{ method: 'POST', target: '/auth/v1/logout' }, 401],
   [{ method: 'POST', target: '/auth/v1/logout?scope=local' }, 401],
   [graphql('{ currentUser { id } }'), 200],
   [graphql('mutation { wechatBindPhone(input: { code: "a-code" }) { user { id } } }'), 200],
+  [graphql('{ currentUserIdentities { id } }'), 200],
+  [graphql('mutation { wechatBindAccount(input: { code: "a-code" }) { user { id } } }'), 200],
+  [graphql('mutation { updateCurrentUser(input: { userMetadata: {} }) { user { id } } }'), 200],
+  [graphql(`mutation { unlinkIdentity(input: { identityId: "${randomUUID()}" }) { user { id } } }`), 200],
   [graphql('mutation { signOut(input: {}) { clientMutationId } }'), 200],
   // No operation that would look for the session itself: the request is refused as a whole.
   [graphql('mutation { wechatSignIn(input: { code: "a-code" }) { query { id } } }'), 403],

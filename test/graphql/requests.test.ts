@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { buildSchema, isEnumType, isInputObjectType, isInterfaceType, isObjectType } from 'graphql'
 import { graphql, send, signIn } from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 import { type Node, startNode, startSimulator, type TestSimulator } from '../support/service.ts'
@@ -44,16 +46,52 @@ test('only our operations and the type User of our schemas are in the schema', a
   )
   const names = (type: { fields: { name: string }[] }) => type.fields.map(({ name }) => name).sort()
   expect(names(body.data.__schema.mutationType)).toEqual([
+    'deleteCurrentUser',
     'refreshSession',
     'signOut',
+    'unlinkIdentity',
+    'updateCurrentUser',
+    'wechatBindAccount',
     'wechatBindPhone',
     'wechatSignIn',
+    'wechatUnlimitedQrcode',
   ])
-  expect(names(body.data.__schema.queryType)).toEqual(['currentUser', 'id', 'node', 'query'])
+  expect(names(body.data.__schema.queryType)).toEqual([
+    'currentUser',
+    'currentUserIdentities',
+    'id',
+    'node',
+    'query',
+  ])
   const types = body.data.__schema.types.map(({ name }: { name: string }) => name)
   expect(
-    types.filter((name: string) => /Identit|Audit|Migration|Event|Token$|WechatCode/.test(name)),
+    types.filter((name: string) => /Identities|Audit|Migration|Event|Token$|WechatCode/.test(name)),
   ).toEqual([])
+})
+
+interface Documented {
+  name: string
+  description?: string | null | undefined
+  args?: readonly Documented[]
+}
+
+test('every type, field, argument and value of the schema says what it is', () => {
+  const schema = buildSchema(readFileSync(new URL('../../generated/schema.graphql', import.meta.url), 'utf8'))
+  const types = Object.values(schema.getTypeMap()).filter(({ name }) => !name.startsWith('__'))
+  const undocumented = types.flatMap(type => {
+    const parts: Documented[] = [type]
+    if (isObjectType(type) || isInputObjectType(type) || isInterfaceType(type)) {
+      for (const { args = [], ...field } of Object.values<Documented>(type.getFields())) {
+        const name = `${type.name}.${field.name}`
+        parts.push({ ...field, name }, ...args.map(arg => ({ ...arg, name: `${name}(${arg.name})` })))
+      }
+    }
+    if (isEnumType(type))
+      parts.push(...type.getValues().map(value => ({ ...value, name: `${type.name}.${value.name}` })))
+    return parts.filter(({ description }) => !description?.trim()).map(({ name }) => name)
+  })
+  expect(types.length).toBeGreaterThan(20)
+  expect(undocumented).toEqual([])
 })
 
 test('the IDE is served from here: no page of it names another host', async () => {

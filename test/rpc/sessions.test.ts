@@ -334,7 +334,29 @@ describe("an application's own table", () => {
       const dead = await graphql(app, '{ allNotes { nodes { body } } }', {}, alice.accessToken)
       expect(dead.body.errors[0].extensions.code).toBe('session_not_found')
       const anon = await graphql(app, '{ allNotes { nodes { body } } }')
-      expect(anon.body.errors[0].extensions.code).toBe('unexpected_failure')
+      expect(anon.body.errors[0].extensions.code).toBe('no_authorization')
+      const forBob = await graphql(
+        app,
+        'mutation ($note: NoteInput!) { createNote(input: { note: $note }) { note { body } } }',
+        { note: { body: 'x', userId: alice.userId } },
+        bob.accessToken,
+      )
+      expect(forBob.body.errors[0]).toMatchObject({
+        message: 'You may not do this',
+        extensions: { code: 'no_authorization' },
+      })
+      const twice = async () =>
+        graphql(
+          app,
+          'mutation ($note: NoteInput!) { createNote(input: { note: $note }) { note { body } } }',
+          { note: { body: 'x', rowId: bob.userId } },
+          bob.accessToken,
+        )
+      await twice()
+      expect((await twice()).body.errors[0]).toMatchObject({
+        message: 'This violates the constraint notes_pkey',
+        extensions: { code: 'validation_failed' },
+      })
     } finally {
       await app.close()
     }

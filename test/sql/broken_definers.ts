@@ -18,11 +18,19 @@ export interface Breakage {
   takesClaims?: true
 }
 
+const OTHER_APP = 'wx2222222222222222'
+
 const withoutReturning = (where: string): [string, string] => [`${where} returning * into v_user`, '']
 
 /** By the signatures of the functions. Where the white space is does not matter. */
 export const broken: Record<string, Breakage[]> = {
-  'auth_private.wechat_sign_in(text,text,text)': [
+  'auth_private.wechat_sign_in(text,text,text,boolean)': [
+    {
+      what: 'whose other sessions it ends',
+      pieces: [['s.user_id = v_user_id and', '']],
+      call: (client, { openid }) =>
+        client.query('select auth_private.wechat_sign_in($1, $2, null, true)', [APP, openid]),
+    },
     {
       what: 'whose last sign-in it notes',
       pieces: [withoutReturning('where u.id = v_user_id')],
@@ -41,7 +49,7 @@ export const broken: Record<string, Breakage[]> = {
           'order by u.phone nulls last',
         ],
       ],
-      call: client => signIn(client, randomUUID(), { app: 'wx2222222222222222' }),
+      call: client => signIn(client, randomUUID(), { app: OTHER_APP }),
     },
   ],
   'auth_private.wechat_claim_code(uuid,bytea[],text,uuid,integer)': [
@@ -96,7 +104,16 @@ export const broken: Record<string, Breakage[]> = {
       refused: true,
     },
   ],
-  'auth_private.refresh_session(uuid,bigint)': [
+  'auth_private.refresh_session(uuid,bigint,integer,integer)': [
+    {
+      what: 'which session it ends, when its time is over',
+      pieces: [['delete from auth.sessions s where s.id = p_session_id', 'delete from auth.sessions s']],
+      before: ({ sessionId }) => [
+        `update auth.sessions set created_at = now() - interval '1 hour' where id = $1`,
+        [sessionId],
+      ],
+      call: (client, caller) => refresh(client, caller, 0, 'session_expired', 60),
+    },
     {
       what: 'which session it refreshes',
       pieces: [['refreshed_at = now() where s.id = p_session_id', 'refreshed_at = now()']],
@@ -120,17 +137,72 @@ export const broken: Record<string, Breakage[]> = {
         client.query(`select auth_private.sign_out($1, 'global')`, [sessionId]),
     },
   ],
+  'auth_private.update_user(uuid,jsonb)': [
+    {
+      what: 'whose metadata it is',
+      pieces: [withoutReturning('where u.id = v_user.id')],
+      call: (client, { sessionId }) =>
+        client.query(`select auth_private.update_user($1, '{"name": "a name"}')`, [sessionId]),
+    },
+  ],
+  'auth_private.wechat_bind_account(uuid,text,text,text)': [
+    {
+      what: 'whose openid it is',
+      pieces: [withoutReturning('where u.id = v_user.id')],
+      call: (client, { sessionId }) =>
+        client.query('select auth_private.wechat_bind_account($1, $2, $3, null)', [
+          sessionId,
+          OTHER_APP,
+          randomUUID(),
+        ]),
+    },
+  ],
+  'auth_private.unlink_identity(uuid,uuid)': [
+    {
+      what: 'which identity it takes away',
+      pieces: [['where i.id = p_identity_id and i.user_id = v_user.id returning * into v_identity', '']],
+      before: secondIdentity,
+      call: unlink,
+    },
+    {
+      what: 'from whom',
+      pieces: [withoutReturning('where u.id = v_user.id')],
+      before: secondIdentity,
+      call: unlink,
+    },
+  ],
+  'auth_private.delete_user(uuid)': [
+    ['whom it deletes', 'updated_at = now() where u.id = v_user.id', 'updated_at = now()'],
+    ['whose identities it makes useless', 'where i.user_id = v_user.id', ''],
+    ['whose sessions it ends', 'where s.user_id = v_user.id', ''],
+  ].map(([what, piece, replacement]) => ({
+    what: what!,
+    pieces: [[piece!, replacement!]],
+    call: (client, { sessionId }) => client.query('select auth_private.delete_user($1)', [sessionId]),
+  })),
 }
 
 /** The definers that cannot break so, and why. */
 export const exempt: Record<string, 'writes nothing' | 'knows no users' | 'any user, by design'> = {
   'auth_private.get_user(uuid)': 'writes nothing',
   'auth_private.request_claims(jsonb)': 'writes nothing',
+  'auth_private.access_token_claims(uuid,jsonb)': 'writes nothing',
+  'auth_private.custom_claims(jsonb)': 'writes nothing',
+  'auth_private.admin_list_users(integer,integer,uuid,text[],text)': 'writes nothing',
+  'auth_private.admin_get_user(uuid)': 'writes nothing',
+  'auth_private.admin_list_sessions(uuid)': 'writes nothing',
+  'auth_private.admin_list_audit(integer,integer,uuid,text)': 'writes nothing',
   'auth_private.wechat_take_access_token(text,text,text,uuid,integer)': 'knows no users',
   'auth_private.wechat_put_access_token(text,text,uuid,text,integer)': 'knows no users',
   'auth_private.count_operations(text[],integer[],integer[])': 'knows no users',
   'auth.admin_bind_phone(uuid,text,text)': 'any user, by design',
   'auth.admin_unbind_phone(uuid,text)': 'any user, by design',
+  'auth.admin_ban_user(uuid,timestamp with time zone,text)': 'any user, by design',
+  'auth.admin_delete_user(uuid,text,boolean)': 'any user, by design',
+  'auth_private.admin_create_user(uuid,jsonb,text)': 'any user, by design',
+  'auth_private.admin_update_user(uuid,jsonb,text)': 'any user, by design',
+  'auth_private.admin_delete_user(uuid,text,boolean)': 'any user, by design',
+  'auth_private.admin_end_sessions(uuid,uuid,text)': 'any user, by design',
 }
 
 const bind = async (client: pg.PoolClient, caller: Person) =>
@@ -138,12 +210,33 @@ const bind = async (client: pg.PoolClient, caller: Person) =>
     outcome: 'bound',
   })
 
-async function refresh(client: pg.PoolClient, { sessionId }: Person, counter: number, state: string) {
-  const { rows } = await client.query('select state from auth_private.refresh_session($1, $2)', [
+async function refresh(
+  client: pg.PoolClient,
+  { sessionId }: Person,
+  counter: number,
+  state: string,
+  timebox: number | null = null,
+) {
+  const { rows } = await client.query('select state from auth_private.refresh_session($1, $2, $3)', [
     sessionId,
     counter,
+    timebox,
   ])
   expect(rows).toEqual([{ state }])
+}
+
+function secondIdentity({ userId }: Person): [string, unknown[]] {
+  return [
+    'insert into auth.identities (user_id, appid, provider_id) values ($1, $2, $3)',
+    [userId, OTHER_APP, randomUUID()],
+  ]
+}
+
+function unlink(client: pg.PoolClient, { userId, sessionId }: Person) {
+  return client.query(
+    'select auth_private.unlink_identity($1, i.id) from auth.identities i where i.user_id = $2 and i.appid = $3',
+    [sessionId, userId, APP],
+  )
 }
 
 const literally = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')

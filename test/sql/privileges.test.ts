@@ -62,15 +62,17 @@ describe.each(servers)('on $name', server => {
     ['insert auth.users.phone', []],
     ['insert auth.sessions.user_id', ['auth_signer']],
     ['update auth.sessions.user_id', []],
-    ['insert auth.identities.user_id', ['auth_signer']],
+    ['insert auth.identities.user_id', ['auth_holder', 'auth_signer']],
     ['update auth.identities.user_id', []],
-    ['update auth.identities.provider_id', []],
-    ['delete auth.users', []],
+    // To `deleted-<id>` alone, say the policies.
+    ['update auth.identities.provider_id', ['auth_holder', 'auth_steward']],
+    ['delete auth.users', ['auth_steward']],
     [
       'usage auth_private',
       [
         'auth_binder',
         'auth_courier',
+        'auth_holder',
         'auth_keeper',
         'auth_limiter',
         'auth_signer',

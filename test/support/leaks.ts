@@ -39,7 +39,8 @@ export function recordedLog(): Logger {
     : createLog('silent')
 }
 
-const OUR_SECRETS = /"(access_?token|refresh_?token|phone)":"([^"]+)"/gi
+/** A masked phone, of the audit log, is none. */
+const OUR_SECRETS = /"(access_?token|refresh_?token|phone)":"([^"*]+)"/gi
 const WECHATS_SECRETS = /"(?:access_token|session_key|code|phoneNumber|purePhoneNumber)":"([^"]+)"/g
 
 /** Keeps what the service answers, but for what a success is there to tell: tokens and phone of its own user. */

@@ -41,6 +41,21 @@ export const operations = {
     'REST POST': code => post('/auth/v1/wechat_mini/bind_phone', { code }),
     'REST GET': code => ({ target: `/auth/v1/wechat_mini/bind_phone?code=${encode(code)}` }),
   },
+  link: {
+    GraphQL: code =>
+      graphqlRequest('mutation ($v: String!) { wechatBindAccount(input: { code: $v }) { user { id } } }', {
+        v: code,
+      }),
+    'REST POST': code => post('/auth/v1/wechat_mini/bind_account', { code }),
+    'REST GET': code => ({ target: `/auth/v1/wechat_mini/bind_account?code=${encode(code)}` }),
+  },
+  update: {
+    GraphQL: () =>
+      graphqlRequest(
+        'mutation { updateCurrentUser(input: { userMetadata: { name: "x" } }) { user { id } } }',
+      ),
+    'REST PUT': () => ({ ...post('/auth/v1/user', { data: { name: 'x' } }), method: 'PUT' }),
+  },
   refresh: {
     GraphQL: token =>
       graphqlRequest(

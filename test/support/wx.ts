@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import http from 'node:http'
 
 interface WxRequest {
@@ -15,31 +16,45 @@ export interface SentRequest {
   path: string
   header: Record<string, string>
   status: number | undefined
+  /** `x-sb-error-code` of the answer. */
+  code: string | undefined
   data: unknown
 }
 
+/** What a mini program hears of a socket. */
+type SocketEvent = 'onOpen' | 'onMessage' | 'onError' | 'onClose'
+
 /**
  * `wx` of a mini program, as far as MemFire's SDK uses it: `wx.request` over Node's HTTP, with its `dataType: json`
- * (what does not parse stays text) and its headers as an object, and the phone's storage. `requests` tells what was sent.
+ * (what does not parse stays text) and its headers as an object, `wx.connectSocket` up to the answer, and the phone's storage.
+ * `requests` tells what was sent.
  */
 export function createWx() {
   const requests: SentRequest[] = []
-  const request = ({ url, data, method = 'GET', header = {}, success, fail }: WxRequest) => {
-    const body = data === undefined ? undefined : typeof data === 'string' ? data : JSON.stringify(data)
-    const target = new URL(url)
-    const sent: SentRequest = {
+  const note = (method: string, url: string, header: Record<string, string>): SentRequest => {
+    const { pathname, search } = new URL(url)
+    const sent = {
       method,
-      path: target.pathname + target.search,
+      path: pathname + search,
       header,
       status: undefined,
+      code: undefined,
       data: undefined,
     }
     requests.push(sent)
-    const outgoing = http.request(url, { method, headers: header }, response => {
+    return sent
+  }
+  const request = ({ url, data, method = 'GET', header = {}, success, fail }: WxRequest) => {
+    const body = data === undefined ? undefined : typeof data === 'string' ? data : JSON.stringify(data)
+    const sent = note(method, url, header)
+    // Node by itself would send the body of a DELETE without its length.
+    const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }
+    const outgoing = http.request(url, { method, headers: { ...header, ...length } }, response => {
       const chunks: Buffer[] = []
       response.on('data', chunk => chunks.push(chunk))
       response.on('end', () => {
         sent.status = response.statusCode
+        sent.code = response.headers['x-sb-error-code'] as string | undefined
         sent.data = parse(Buffer.concat(chunks).toString('utf8'))
         success?.({
           statusCode: response.statusCode!,
@@ -53,9 +68,43 @@ export function createWx() {
     outgoing.on('error', error => fail?.({ errMsg: `request:fail ${error.message}` }))
     outgoing.end(body)
   }
+  /** Nobody here speaks WebSocket, so what is left to tell is that it failed. */
+  const connectSocket = ({ url, header = {} }: { url: string; header?: Record<string, string> }) => {
+    const target = url.replace(/^ws/, 'http')
+    const sent = note('GET', target, header)
+    const listeners: Partial<Record<SocketEvent, (event: object) => void>> = {}
+    const listen = (event: SocketEvent) => (callback: (event: object) => void) => {
+      listeners[event] = callback
+    }
+    const fail = (errMsg: string) => {
+      listeners.onError?.({ errMsg })
+      listeners.onClose?.({ code: 1006, reason: errMsg })
+    }
+    const upgrade = {
+      connection: 'Upgrade',
+      upgrade: 'websocket',
+      'sec-websocket-version': '13',
+      'sec-websocket-key': randomBytes(16).toString('base64'),
+    }
+    const outgoing = http.get(target, { headers: { ...header, ...upgrade } }, response => {
+      sent.status = response.statusCode
+      sent.code = response.headers['x-sb-error-code'] as string | undefined
+      response.resume().on('end', () => fail(`Unexpected response code: ${response.statusCode}`))
+    })
+    outgoing.on('error', error => fail(error.message))
+    return {
+      onOpen: listen('onOpen'),
+      onMessage: listen('onMessage'),
+      onError: listen('onError'),
+      onClose: listen('onClose'),
+      send() {},
+      close: () => outgoing.destroy(),
+    }
+  }
   const storage = new Map<string, unknown>()
   return {
     request,
+    connectSocket,
     requests,
     getStorageSync: (key: string) => storage.get(key) ?? '',
     setStorageSync: (key: string, value: unknown) => void storage.set(key, value),

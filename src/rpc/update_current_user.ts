@@ -1,0 +1,38 @@
+import { z } from 'zod'
+import { type UserRow, updateUser } from '../db/statements.ts'
+import { type Rpc, requireUser } from './rpc.ts'
+
+const MAX_DEPTH = 32
+
+/** PostgreSQL's text holds neither NUL nor half a character, and what is nested without end nobody can read. */
+const isStorable = (value: unknown, depth = 0): boolean => {
+  if (typeof value === 'string') return value.isWellFormed() && !value.includes('\0')
+  if (typeof value !== 'object' || value === null) return true
+  if (depth === MAX_DEPTH) return false
+  return Object.entries(value).every(([key, inner]) => isStorable(key) && isStorable(inner, depth + 1))
+}
+
+/** A JSON object that the database can hold. */
+export const Metadata = z
+  .record(z.string(), z.unknown(), 'is not a JSON object')
+  .refine(
+    value => isStorable(value),
+    `holds a NUL or half a character, or is nested deeper than ${MAX_DEPTH}`,
+  )
+
+/** Changes the user's own metadata. Then sql/schema/auth_private/update_user.sql, one statement. */
+export const updateCurrentUser: Rpc<{ userMetadata: Record<string, unknown> }, { user: UserRow }> = {
+  name: 'updateCurrentUser',
+  description:
+    'Merges an object into the metadata of the signed-in user: its keys replace those of the same name, null takes a key away. Errors: validation_failed, no_authorization, session_not_found, user_banned, over_request_rate_limit, database_unavailable.',
+  sdl: {
+    input:
+      '"""An object; at most 4096 bytes of JSON in all, as it is part of every access token."""\nuserMetadata: JSON!',
+    payload: '"""The user, with the new metadata."""\nuser: User',
+  },
+  input: z.object({ userMetadata: Metadata }),
+  entersSession: true,
+  async run({ db }, { caller }, { userMetadata }) {
+    return { user: await updateUser(db, requireUser(caller).sessionId, userMetadata) }
+  },
+}
