@@ -18,7 +18,7 @@ export default {
   // Node strips the types without looking at them.
   disableTypeChecks: false,
   // Stryker would rewrite the tsconfig by an API that TypeScript 7 does not have.
-  ignorePatterns: ['.data', 'coverage', 'dist', 'docs', 'reports', 'tsconfig*.json'],
+  ignorePatterns: ['.data', 'coverage', 'dist', 'reports', 'tsconfig*.json'],
   // Outside the clone: jest would find its package.json twice.
   tempDirName: `${output}/sandboxes`,
   cleanTempDir: 'always',
