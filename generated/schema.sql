@@ -182,6 +182,7 @@ grant select, delete on table auth.users to auth_steward;
 grant select on table auth.users to service_role;
 grant update (phone, phone_confirmed_at, phone_raw, updated_at) on table auth.users to auth_binder;
 grant update (wechat_id, wechat_unionid, user_metadata, updated_at, deleted_at) on table auth.users to auth_holder;
+grant update (updated_at) on table auth.users to auth_keeper;
 grant insert (wechat_id, wechat_unionid, app_metadata), update (wechat_unionid, updated_at, last_sign_in_at) on table auth.users to auth_signer;
 grant insert (id, app_metadata, user_metadata), update (phone, phone_confirmed_at, phone_raw, app_metadata, user_metadata, updated_at, banned_until, deleted_at) on table auth.users to auth_steward;
 grant select (id, phone, phone_confirmed_at, wechat_id, wechat_unionid, app_metadata, user_metadata, created_at, updated_at, last_sign_in_at) on table auth.users to authenticated;
@@ -588,18 +589,20 @@ begin
   v_fixed := p_token || jsonb_build_object('sub', v_user.id, 'role', 'authenticated', 'session_id', p_session_id);
   select v_fixed || jsonb_build_object(
     'phone', coalesce(v_user.phone, ''),
-    'app_metadata', v_user.app_metadata,
-    'user_metadata', v_user.user_metadata,
+    -- An import may have brought more than fits into a header: whoever has that could not call at all.
+    'app_metadata', case when octet_length(v_user.app_metadata::text) <= 4096 then v_user.app_metadata else '{}' end,
+    'user_metadata', case when octet_length(v_user.user_metadata::text) <= 4096 then v_user.user_metadata else '{}' end,
     'aal', 'aal1',
     'amr', jsonb_build_array(jsonb_build_object(
       'method', 'wechat_mini', 'timestamp', floor(extract(epoch from s.created_at))::bigint)),
     'is_anonymous', false)
   into v_claims
   from auth.sessions s where s.id = p_session_id;
-  return auth_private.custom_claims(v_claims) || v_fixed;
+  -- Without nbf: a token that is not good yet would be refused at once.
+  return auth_private.custom_claims(v_claims) - 'nbf' || v_fixed;
 end
 $function$;
-comment on function auth_private.access_token_claims(uuid,jsonb) is 'The claims of an access token of this session (GoTrue''s, and what public.custom_access_token makes of them). p_token: iss, aud, iat, exp; they, sub, role and session_id are what they are, whatever the application''s function answers. Raises session_not_found (WX003), user_banned (WX004), 38000 (custom_claims).';
+comment on function auth_private.access_token_claims(uuid,jsonb) is 'The claims of an access token of this session (GoTrue''s, and what public.custom_access_token makes of them; metadata of more than 4096 bytes are left out). p_token: iss, aud, iat, exp; they, sub, role and session_id are what they are, whatever the application''s function answers. Raises session_not_found (WX003), user_banned (WX004), 38000 (custom_claims).';
 revoke execute on function auth_private.access_token_claims(uuid,jsonb) from public;
 grant execute on function auth_private.access_token_claims(uuid,jsonb) to authenticator;
 alter function auth_private.access_token_claims(uuid,jsonb) owner to auth_keeper;
@@ -922,10 +925,15 @@ begin
     return p_claims;
   end if;
   begin
+    perform set_config('transaction_read_only', 'on', true);
     execute 'select public.custom_access_token($1)' into v_claims using p_claims;
-  exception when others then
-    raise exception 'public.custom_access_token failed: % (%)', sqlerrm, sqlstate
-      using errcode = 'external_routine_exception';
+    raise exception using errcode = 'triggered_action_exception';
+  exception
+    when triggered_action_exception then
+      null; -- undone
+    when others then
+      raise exception 'public.custom_access_token failed: % (%)', sqlerrm, sqlstate
+        using errcode = 'external_routine_exception';
   end;
   if jsonb_typeof(v_claims) is distinct from 'object' then
     raise exception 'public.custom_access_token answered no object' using errcode = 'external_routine_exception';
@@ -1083,7 +1091,7 @@ grant execute on function auth_private.merge_metadata(jsonb,jsonb) to auth_holde
 grant execute on function auth_private.merge_metadata(jsonb,jsonb) to auth_steward;
 
 -- function auth_private.refresh_session(uuid,bigint,integer,integer)
-CREATE OR REPLACE FUNCTION auth_private.refresh_session(p_session_id uuid, p_counter bigint, p_timebox_s integer DEFAULT NULL::integer, p_inactivity_s integer DEFAULT NULL::integer, OUT state text, OUT refresh_counter bigint, OUT signed_in_at timestamp with time zone, OUT user_json jsonb)
+CREATE OR REPLACE FUNCTION auth_private.refresh_session(p_session_id uuid, p_counter bigint, p_timebox_s integer, p_inactivity_s integer, OUT state text, OUT refresh_counter bigint, OUT signed_in_at timestamp with time zone, OUT user_json jsonb)
  RETURNS record
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1135,6 +1143,21 @@ comment on function auth_private.refresh_session(uuid,bigint,integer,integer) is
 revoke execute on function auth_private.refresh_session(uuid,bigint,integer,integer) from public;
 grant execute on function auth_private.refresh_session(uuid,bigint,integer,integer) to authenticator;
 alter function auth_private.refresh_session(uuid,bigint,integer,integer) owner to auth_keeper;
+
+-- function auth_private.refresh_session(uuid,bigint)
+CREATE OR REPLACE FUNCTION auth_private.refresh_session(p_session_id uuid, p_counter bigint, OUT state text, OUT refresh_counter bigint, OUT signed_in_at timestamp with time zone, OUT user_json jsonb)
+ RETURNS record
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT refresh_session.state,
+     refresh_session.refresh_counter,
+     refresh_session.signed_in_at,
+     refresh_session.user_json
+    FROM auth_private.refresh_session(refresh_session.p_session_id, refresh_session.p_counter, NULL::integer, NULL::integer) refresh_session(state, refresh_counter, signed_in_at, user_json);
+END;
+comment on function auth_private.refresh_session(uuid,bigint) is 'The former signature, for nodes of the version before. It knows no limits.';
+revoke execute on function auth_private.refresh_session(uuid,bigint) from public;
+grant execute on function auth_private.refresh_session(uuid,bigint) to authenticator;
 
 -- function auth_private.relay_events(integer)
 CREATE OR REPLACE FUNCTION auth_private.relay_events(p_limit integer)
@@ -1205,6 +1228,9 @@ AS $function$
 declare
   v_user auth.users;
 begin
+  perform set_config('request.jwt.claims', jsonb_build_object('session_id', p_session_id)::text, true);
+  -- As hold_session: the user first, or whoever else ends several of his sessions at this moment would deadlock with this.
+  perform from auth.users u where u.id = (select auth_private.session_user_id()) for no key update;
   v_user := auth_private.enter_session(p_session_id);
   delete from auth.sessions s
   where s.user_id = v_user.id
@@ -1282,7 +1308,7 @@ begin
   return auth_private.user_json(v_user);
 end
 $function$;
-comment on function auth_private.unlink_identity(uuid,uuid) is 'Takes an identity from the session''s user, who cannot sign in with it any more, and answers him as user_json. Raises validation_failed (WX001: he has no such identity), single_identity_not_deletable (WX008), session_not_found (WX003), user_banned (WX004).';
+comment on function auth_private.unlink_identity(uuid,uuid) is 'Takes an identity from the session''s user, who is not found by it any more (but by its unionid, where another identity that he keeps has the same), and answers him as user_json. Raises validation_failed (WX001: he has no such identity), single_identity_not_deletable (WX008), session_not_found (WX003), user_banned (WX004).';
 revoke execute on function auth_private.unlink_identity(uuid,uuid) from public;
 grant execute on function auth_private.unlink_identity(uuid,uuid) to authenticator;
 alter function auth_private.unlink_identity(uuid,uuid) owner to auth_holder;
@@ -1576,7 +1602,7 @@ grant execute on function auth_private.wechat_release_code(bytea[],uuid,boolean)
 alter function auth_private.wechat_release_code(bytea[],uuid,boolean) owner to auth_binder;
 
 -- function auth_private.wechat_sign_in(text,text,text,boolean)
-CREATE OR REPLACE FUNCTION auth_private.wechat_sign_in(p_appid text, p_openid text, p_unionid text, p_is_only boolean DEFAULT false, OUT session_id uuid, OUT refresh_counter bigint, OUT signed_in_at timestamp with time zone, OUT user_json jsonb)
+CREATE OR REPLACE FUNCTION auth_private.wechat_sign_in(p_appid text, p_openid text, p_unionid text, p_is_only boolean, OUT session_id uuid, OUT refresh_counter bigint, OUT signed_in_at timestamp with time zone, OUT user_json jsonb)
  RETURNS record
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1585,38 +1611,48 @@ AS $function$
 declare
   v_user auth.users;
   v_user_id uuid;
-  v_is_new boolean := false;
+  v_is_new boolean;
+  v_constraint text;
 begin
   perform set_config('request.wechat',
     jsonb_build_object('appid', p_appid, 'openid', p_openid, 'unionid', p_unionid)::text, true);
+  -- However many sign-ins of one person race, they pass here one by one; and, as in wechat_bind_account, before any row is
+  -- locked: the other way round the two would deadlock.
+  perform pg_advisory_xact_lock(hashtextextended('openid:' || p_appid || ':' || p_openid, 0));
+  perform pg_advisory_xact_lock(hashtextextended('unionid:' || p_unionid, 0));
 
   loop
+    v_is_new := false;
     v_user_id := auth_private.signing_user_id();
-    select * into v_user from auth.users u where u.id = v_user_id;
-    if v_user_id is null or p_unionid <> coalesce(v_user.wechat_unionid, '') then
-      -- First sight, or first sight of the unionid. However many sign-ins of one person race, they pass here one by one.
-      perform pg_advisory_xact_lock(hashtextextended('openid:' || p_appid || ':' || p_openid, 0));
-      perform pg_advisory_xact_lock(hashtextextended('unionid:' || p_unionid, 0));
-      v_user_id := auth_private.signing_user_id();
-    end if;
     if v_user_id is null then
-      select u.id into v_user_id from auth.users u
-      where u.wechat_unionid = p_unionid and u.deleted_at is null and u.merged_into is null
-        and not exists (select from auth.identities i where i.user_id = u.id and i.appid = p_appid);
-      if not found then
-        v_is_new := true;
-        insert into auth.users (wechat_id, wechat_unionid, app_metadata)
-        values (
-          p_openid,
-          case when not exists (
-            select from auth.users u
-            where u.wechat_unionid = p_unionid and u.deleted_at is null and u.merged_into is null
-          ) then p_unionid end,
-          '{"provider": "wechat_mini", "providers": ["wechat_mini"]}')
-        returning id into v_user_id;
-      end if;
-      insert into auth.identities (user_id, provider, appid, provider_id, unionid)
-      values (v_user_id, 'wechat_mini', p_appid, p_openid, p_unionid);
+      begin
+        -- Locked before anything is written for him, here and everywhere.
+        select u.id into v_user_id from auth.users u
+        where u.wechat_unionid = p_unionid and u.deleted_at is null and u.merged_into is null
+          and not exists (select from auth.identities i where i.user_id = u.id and i.appid = p_appid)
+        for no key update;
+        if not found then
+          v_is_new := true;
+          insert into auth.users (wechat_id, wechat_unionid, app_metadata)
+          values (
+            p_openid,
+            case when not exists (
+              select from auth.users u
+              where u.wechat_unionid = p_unionid and u.deleted_at is null and u.merged_into is null
+            ) then p_unionid end,
+            '{"provider": "wechat_mini", "providers": ["wechat_mini"]}')
+          returning id into v_user_id;
+        end if;
+        insert into auth.identities (user_id, provider, appid, provider_id, unionid)
+        values (v_user_id, 'wechat_mini', p_appid, p_openid, p_unionid);
+      exception when unique_violation then
+        get stacked diagnostics v_constraint = constraint_name;
+        -- This very moment he linked another openid of this app, or an import brought this one, or its unionid: look again.
+        -- What the application itself forbids would be tried for ever.
+        if v_constraint <> all (array[
+          'identities_one_per_app_key', 'identities_provider_id_key', 'users_wechat_unionid_key']) then raise; end if;
+        continue;
+      end;
     end if;
 
     -- Locked: he was deleted, or this openid was unlinked from him, this very moment? Whoever signs in now is another.
@@ -1667,6 +1703,21 @@ comment on function auth_private.wechat_sign_in(text,text,text,boolean) is 'Sign
 revoke execute on function auth_private.wechat_sign_in(text,text,text,boolean) from public;
 grant execute on function auth_private.wechat_sign_in(text,text,text,boolean) to authenticator;
 alter function auth_private.wechat_sign_in(text,text,text,boolean) owner to auth_signer;
+
+-- function auth_private.wechat_sign_in(text,text,text)
+CREATE OR REPLACE FUNCTION auth_private.wechat_sign_in(p_appid text, p_openid text, p_unionid text, OUT session_id uuid, OUT refresh_counter bigint, OUT signed_in_at timestamp with time zone, OUT user_json jsonb)
+ RETURNS record
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT wechat_sign_in.session_id,
+     wechat_sign_in.refresh_counter,
+     wechat_sign_in.signed_in_at,
+     wechat_sign_in.user_json
+    FROM auth_private.wechat_sign_in(wechat_sign_in.p_appid, wechat_sign_in.p_openid, wechat_sign_in.p_unionid, false) wechat_sign_in(session_id, refresh_counter, signed_in_at, user_json);
+END;
+comment on function auth_private.wechat_sign_in(text,text,text) is 'The former signature, for nodes of the version before.';
+revoke execute on function auth_private.wechat_sign_in(text,text,text) from public;
+grant execute on function auth_private.wechat_sign_in(text,text,text) to authenticator;
 
 -- function auth_private.wechat_take_access_token(text,text,text,uuid,integer)
 CREATE OR REPLACE FUNCTION auth_private.wechat_take_access_token(p_appid text, p_kind text, p_dead_token text, p_fetch_id uuid, p_lease_ms integer, OUT access_token text, OUT expires_at timestamp with time zone, OUT must_fetch boolean)
@@ -1796,12 +1847,18 @@ create policy users_holder_select on auth.users for select to auth_holder
   using ((id = ( SELECT auth_private.session_user_id() AS session_user_id)));
 create policy users_holder_update on auth.users for update to auth_holder
   using ((id = ( SELECT auth_private.session_user_id() AS session_user_id)));
+create policy users_keeper_lock on auth.users for update to auth_keeper
+  using ((id = ( SELECT auth_private.session_user_id() AS session_user_id)))
+  with check (false);
 create policy users_keeper_select on auth.users for select to auth_keeper
   using ((id = ( SELECT auth_private.session_user_id() AS session_user_id)));
 create policy users_service_role_select on auth.users for select to service_role
   using (true);
 create policy users_signer_insert on auth.users for insert to auth_signer
   with check (((wechat_id = ( SELECT (auth_private.signing_identity() ->> 'openid'::text))) AND ((wechat_unionid IS NULL) OR (wechat_unionid = ( SELECT (auth_private.signing_identity() ->> 'unionid'::text))))));
+create policy users_signer_lock on auth.users for update to auth_signer
+  using ((wechat_unionid = ( SELECT (auth_private.signing_identity() ->> 'unionid'::text))))
+  with check (false);
 create policy users_signer_select on auth.users for select to auth_signer
   using (((id = ( SELECT auth_private.signing_user_id() AS signing_user_id)) OR (wechat_id = ( SELECT (auth_private.signing_identity() ->> 'openid'::text))) OR (wechat_unionid = ( SELECT (auth_private.signing_identity() ->> 'unionid'::text)))));
 create policy users_signer_update on auth.users for update to auth_signer

@@ -42,6 +42,7 @@
 \ir schema/auth_private/signing_user_id.sql
 \ir schema/auth_signer.sql
 \ir schema/auth_private/wechat_sign_in.sql
+\ir schema/auth_private/former_signatures.sql
 
 \ir schema/auth_private/wechat_code_outcome.sql
 \ir schema/auth_private/wechat_claim_code.sql

@@ -10,6 +10,10 @@ create policy sessions_keeper_all on auth.sessions to auth_keeper
 grant select on auth.users to auth_keeper;
 create policy users_keeper_select on auth.users for select to auth_keeper
   using (id = (select auth_private.session_user_id()));
+-- It may lock the user, for which PostgreSQL wants a right to update, and never update him.
+grant update (updated_at) on auth.users to auth_keeper;
+create policy users_keeper_lock on auth.users for update to auth_keeper
+  using (id = (select auth_private.session_user_id())) with check (false);
 
 grant select on auth.identities to auth_keeper;
 create policy identities_keeper_select on auth.identities for select to auth_keeper

@@ -33,6 +33,9 @@ create policy users_signer_insert on auth.users for insert to auth_signer
     and (wechat_unionid is null or wechat_unionid = (select auth_private.signing_identity() ->> 'unionid')));
 create policy users_signer_update on auth.users for update to auth_signer
   using (id = (select auth_private.signing_user_id()));
+-- It may lock him whom the unionid leads to before he has this identity, and not update him.
+create policy users_signer_lock on auth.users for update to auth_signer
+  using (wechat_unionid = (select auth_private.signing_identity() ->> 'unionid')) with check (false);
 
 grant select, insert (user_id), delete on auth.sessions to auth_signer;
 create policy sessions_signer_insert on auth.sessions for insert to auth_signer

@@ -2,7 +2,7 @@
 import { parsePhoneNumberFromString } from 'libphonenumber-js/max'
 import { z } from 'zod'
 import type { UserChanges } from '../db/statements.ts'
-import { Metadata as UserMetadata } from '../rpc/update_current_user.ts'
+import { Metadata } from '../rpc/update_current_user.ts'
 import { toE164 } from '../wechat/phone.ts'
 import { BanDuration } from './ban_duration.ts'
 
@@ -39,20 +39,6 @@ export const Reason = z
   .nullish()
   .transform(reason => reason ?? 'over REST, with the service-role key')
 
-/** Deeper than metadata may be nested it does not look. */
-const hasPrototypeKey = (value: unknown, depth = 0): boolean =>
-  typeof value === 'object' &&
-  value !== null &&
-  depth < 64 &&
-  (Object.hasOwn(value, '__proto__') || Object.values(value).some(inner => hasPrototypeKey(inner, depth + 1)))
-
-/** Whoever merges it into an object of his own would change that object's prototype. */
-const Metadata = z
-  .unknown()
-  .refine(value => !hasPrototypeKey(value), { message: 'has a key __proto__', abort: true })
-  .pipe(UserMetadata.nullable())
-  .optional()
-
 /** What a user does not have here; null is what clients send for nothing. */
 const foreign = (why: string) =>
   z
@@ -64,8 +50,8 @@ const NO_EMAIL = 'cannot be set: there are no e-mail addresses and passwords her
 const UserBody = z.object({
   phone: Phone.nullish(),
   phone_confirm: z.literal(true, 'is not true: only phones that somebody vouches for are kept').nullish(),
-  user_metadata: Metadata,
-  app_metadata: Metadata,
+  user_metadata: Metadata.nullish(),
+  app_metadata: Metadata.nullish(),
   ban_duration: BanDuration.nullish(),
   role: z.literal('authenticated', 'is not authenticated: users have no other role').nullish(),
   reason: Reason,

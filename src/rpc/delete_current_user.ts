@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { deleteUser } from '../db/statements.ts'
+import { deleteUser, getUser } from '../db/statements.ts'
 import { AppError } from '../errors.ts'
 import { type Rpc, requireUser } from './rpc.ts'
 
@@ -12,10 +12,13 @@ export const deleteCurrentUser: Rpc<object, Record<string, never>> = {
   input: z.object({}),
   entersSession: true,
   async run({ db, config }, { caller }) {
+    const { sessionId } = requireUser(caller)
     if (!config.accountDeletion) {
+      // No statement of this operation would look; and a dead token is told so, whatever it asks for.
+      await getUser(db, sessionId)
       throw new AppError('validation_failed', { message: 'Accounts cannot be deleted by their users here' })
     }
-    await deleteUser(db, requireUser(caller).sessionId)
+    await deleteUser(db, sessionId)
     return {}
   },
 }

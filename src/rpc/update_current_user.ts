@@ -4,20 +4,39 @@ import { type Rpc, requireUser } from './rpc.ts'
 
 const MAX_DEPTH = 32
 
-/** PostgreSQL's text holds neither NUL nor half a character, and what is nested without end nobody can read. */
+/**
+ * PostgreSQL's text holds neither NUL nor half a character, and what is nested without end nobody can read. 1e400 is
+ * infinite here and would be null there, which takes a key away.
+ */
 const isStorable = (value: unknown, depth = 0): boolean => {
   if (typeof value === 'string') return value.isWellFormed() && !value.includes('\0')
+  if (typeof value === 'number') return Number.isFinite(value)
   if (typeof value !== 'object' || value === null) return true
   if (depth === MAX_DEPTH) return false
   return Object.entries(value).every(([key, inner]) => isStorable(key) && isStorable(inner, depth + 1))
 }
 
-/** A JSON object that the database can hold. */
+/** Deeper than metadata may be nested it does not look. */
+const hasPrototypeKey = (value: unknown, depth = 0): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  depth <= MAX_DEPTH &&
+  (Object.hasOwn(value, '__proto__') || Object.values(value).some(inner => hasPrototypeKey(inner, depth + 1)))
+
+/**
+ * A JSON object that the database can hold; without `__proto__`, as whoever merges that into an object of his own would
+ * change its prototype. It is looked for first, because a record drops it.
+ */
 export const Metadata = z
-  .record(z.string(), z.unknown(), 'is not a JSON object')
-  .refine(
-    value => isStorable(value),
-    `holds a NUL or half a character, or is nested deeper than ${MAX_DEPTH}`,
+  .unknown()
+  .refine(value => !hasPrototypeKey(value), { message: 'has a key __proto__', abort: true })
+  .pipe(
+    z
+      .record(z.string(), z.unknown(), 'is not a JSON object')
+      .refine(
+        value => isStorable(value),
+        `holds a NUL, half a character or a number without end, or is nested deeper than ${MAX_DEPTH}`,
+      ),
   )
 
 /** Changes the user's own metadata. Then sql/schema/auth_private/update_user.sql, one statement. */

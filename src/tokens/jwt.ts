@@ -41,7 +41,8 @@ export interface Tokens {
 
 const ApiKeyClaims = z.object({ role: z.enum(['anon', 'service_role']) })
 const UserTokenClaims = z.looseObject({
-  sub: z.uuid(),
+  // Any that PostgreSQL takes: users who were imported keep their ids.
+  sub: z.guid(),
   session_id: z.uuid(),
   role: z.literal('authenticated'),
   exp: z.number(),

@@ -1,4 +1,5 @@
--- Runs as auth_claims, which may do nothing; and nothing after it in the transaction relies on a setting that it could change.
+-- Runs as auth_claims, which may do nothing. The application's function only answers: it may not write, and the settings that it
+-- changes, those of the session too, are as before when it is over, so that no later statement of the connection reads them.
 create function auth_private.custom_claims(p_claims jsonb) returns jsonb
 language plpgsql security definer volatile
 set search_path = pg_catalog, pg_temp
@@ -15,10 +16,15 @@ begin
     return p_claims;
   end if;
   begin
+    perform set_config('transaction_read_only', 'on', true);
     execute 'select public.custom_access_token($1)' into v_claims using p_claims;
-  exception when others then
-    raise exception 'public.custom_access_token failed: % (%)', sqlerrm, sqlstate
-      using errcode = 'external_routine_exception';
+    raise exception using errcode = 'triggered_action_exception';
+  exception
+    when triggered_action_exception then
+      null; -- undone
+    when others then
+      raise exception 'public.custom_access_token failed: % (%)', sqlerrm, sqlstate
+        using errcode = 'external_routine_exception';
   end;
   if jsonb_typeof(v_claims) is distinct from 'object' then
     raise exception 'public.custom_access_token answered no object' using errcode = 'external_routine_exception';

@@ -1,5 +1,5 @@
 create function auth_private.refresh_session(
-  p_session_id uuid, p_counter bigint, p_timebox_s integer default null, p_inactivity_s integer default null,
+  p_session_id uuid, p_counter bigint, p_timebox_s integer, p_inactivity_s integer,
   out state text, out refresh_counter bigint, out signed_in_at timestamptz, out user_json jsonb
 )
 language plpgsql security definer volatile

@@ -5,6 +5,9 @@ as $$
 declare
   v_user auth.users;
 begin
+  perform set_config('request.jwt.claims', jsonb_build_object('session_id', p_session_id)::text, true);
+  -- As hold_session: the user first, or whoever else ends several of his sessions at this moment would deadlock with this.
+  perform from auth.users u where u.id = (select auth_private.session_user_id()) for no key update;
   v_user := auth_private.enter_session(p_session_id);
   delete from auth.sessions s
   where s.user_id = v_user.id

@@ -41,4 +41,4 @@ grant execute on function auth_private.unlink_identity(uuid, uuid) to authentica
 alter function auth_private.unlink_identity(uuid, uuid) owner to auth_holder;
 
 comment on function auth_private.unlink_identity(uuid, uuid) is
-  'Takes an identity from the session''s user, who cannot sign in with it any more, and answers him as user_json. Raises validation_failed (WX001: he has no such identity), single_identity_not_deletable (WX008), session_not_found (WX003), user_banned (WX004).';
+  'Takes an identity from the session''s user, who is not found by it any more (but by its unionid, where another identity that he keeps has the same), and answers him as user_json. Raises validation_failed (WX001: he has no such identity), single_identity_not_deletable (WX008), session_not_found (WX003), user_banned (WX004).';

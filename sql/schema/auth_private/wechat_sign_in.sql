@@ -1,6 +1,6 @@
 -- The one statement of a sign-in. Before: src/rpc/wechat_sign_in.ts, with WeChat's answer to jscode2session.
 create function auth_private.wechat_sign_in(
-  p_appid text, p_openid text, p_unionid text, p_is_only boolean default false,
+  p_appid text, p_openid text, p_unionid text, p_is_only boolean,
   out session_id uuid, out refresh_counter bigint, out signed_in_at timestamptz, out user_json jsonb
 )
 language plpgsql security definer volatile
@@ -9,38 +9,48 @@ as $$
 declare
   v_user auth.users;
   v_user_id uuid;
-  v_is_new boolean := false;
+  v_is_new boolean;
+  v_constraint text;
 begin
   perform set_config('request.wechat',
     jsonb_build_object('appid', p_appid, 'openid', p_openid, 'unionid', p_unionid)::text, true);
+  -- However many sign-ins of one person race, they pass here one by one; and, as in wechat_bind_account, before any row is
+  -- locked: the other way round the two would deadlock.
+  perform pg_advisory_xact_lock(hashtextextended('openid:' || p_appid || ':' || p_openid, 0));
+  perform pg_advisory_xact_lock(hashtextextended('unionid:' || p_unionid, 0));
 
   loop
+    v_is_new := false;
     v_user_id := auth_private.signing_user_id();
-    select * into v_user from auth.users u where u.id = v_user_id;
-    if v_user_id is null or p_unionid <> coalesce(v_user.wechat_unionid, '') then
-      -- First sight, or first sight of the unionid. However many sign-ins of one person race, they pass here one by one.
-      perform pg_advisory_xact_lock(hashtextextended('openid:' || p_appid || ':' || p_openid, 0));
-      perform pg_advisory_xact_lock(hashtextextended('unionid:' || p_unionid, 0));
-      v_user_id := auth_private.signing_user_id();
-    end if;
     if v_user_id is null then
-      select u.id into v_user_id from auth.users u
-      where u.wechat_unionid = p_unionid and u.deleted_at is null and u.merged_into is null
-        and not exists (select from auth.identities i where i.user_id = u.id and i.appid = p_appid);
-      if not found then
-        v_is_new := true;
-        insert into auth.users (wechat_id, wechat_unionid, app_metadata)
-        values (
-          p_openid,
-          case when not exists (
-            select from auth.users u
-            where u.wechat_unionid = p_unionid and u.deleted_at is null and u.merged_into is null
-          ) then p_unionid end,
-          '{"provider": "wechat_mini", "providers": ["wechat_mini"]}')
-        returning id into v_user_id;
-      end if;
-      insert into auth.identities (user_id, provider, appid, provider_id, unionid)
-      values (v_user_id, 'wechat_mini', p_appid, p_openid, p_unionid);
+      begin
+        -- Locked before anything is written for him, here and everywhere.
+        select u.id into v_user_id from auth.users u
+        where u.wechat_unionid = p_unionid and u.deleted_at is null and u.merged_into is null
+          and not exists (select from auth.identities i where i.user_id = u.id and i.appid = p_appid)
+        for no key update;
+        if not found then
+          v_is_new := true;
+          insert into auth.users (wechat_id, wechat_unionid, app_metadata)
+          values (
+            p_openid,
+            case when not exists (
+              select from auth.users u
+              where u.wechat_unionid = p_unionid and u.deleted_at is null and u.merged_into is null
+            ) then p_unionid end,
+            '{"provider": "wechat_mini", "providers": ["wechat_mini"]}')
+          returning id into v_user_id;
+        end if;
+        insert into auth.identities (user_id, provider, appid, provider_id, unionid)
+        values (v_user_id, 'wechat_mini', p_appid, p_openid, p_unionid);
+      exception when unique_violation then
+        get stacked diagnostics v_constraint = constraint_name;
+        -- This very moment he linked another openid of this app, or an import brought this one, or its unionid: look again.
+        -- What the application itself forbids would be tried for ever.
+        if v_constraint <> all (array[
+          'identities_one_per_app_key', 'identities_provider_id_key', 'users_wechat_unionid_key']) then raise; end if;
+        continue;
+      end;
     end if;
 
     -- Locked: he was deleted, or this openid was unlinked from him, this very moment? Whoever signs in now is another.

@@ -1,103 +1,36 @@
--- The user's own account (auth_holder), claims by the application (auth_claims), limits of sessions, and what
--- administrators do over REST.
+-- The functions of the user's own account, of claims by the application, of sessions that end, and of administrators.
 
-do $$
-declare
-  v_role text;
-  v_has_options boolean := current_setting('server_version_num')::integer >= 160000;
-begin
-  foreach v_role in array array['auth_holder', 'auth_claims'] loop
-    if not exists (select from pg_catalog.pg_roles where rolname = v_role) then
-      begin
-        execute format('create role %I nologin noinherit', v_role);
-      exception when duplicate_object or unique_violation then
-        null; -- another database of this cluster is being migrated at this moment
-      end;
-    end if;
-    begin
-      if v_has_options then
-        if not (pg_has_role(current_user, v_role, 'usage') and pg_has_role(current_user, v_role, 'set')) then
-          execute format('grant %I to %I with inherit true, set true', v_role, current_user);
-        end if;
-      elsif not pg_has_role(current_user, v_role, 'usage') then
-        execute format('grant %I to %I', v_role, current_user);
-      end if;
-    exception when insufficient_privilege then
-      raise exception 'The login % may not grant the role %', current_user, v_role
-        using errcode = 'insufficient_privilege',
-          hint = format('The role belongs to another login. Let that one, or a superuser, run: grant %I to %I with admin option',
-            v_role, current_user);
-    end;
-  end loop;
-end
-$$;
-
-grant usage on schema auth, auth_private to auth_holder;
 grant create on schema auth, auth_private to auth_holder, auth_claims, auth_keeper, auth_signer, auth_steward;
 
-grant execute on function auth.jwt(), auth.uid() to auth_holder;
-grant execute on function auth_private.user_json(auth.users) to auth_holder;
-grant execute on function auth_private.session_user_id() to auth_holder;
-grant execute on function auth_private.signing_identity() to auth_holder;
-grant execute on function auth_private.enter_session(uuid) to auth_holder;
-grant execute on function auth_private.hold_session(uuid, boolean) to auth_holder;
-grant insert (type, user_id, data) on auth_private.events to auth_holder;
-grant insert (action, user_id, actor, session_id, details) on auth.audit_log_entries to auth_holder;
-comment on function auth_private.session_user_id() is
-  'Whose session the verified one is, by the sessions'' table: what the policies of auth_keeper, auth_holder and auth_binder compare with. Never an argument.';
-comment on function auth_private.signing_identity() is
-  'Who is signing in, by WeChat''s word: {appid, openid, unionid}. What the policies of auth_signer and auth_holder compare with.';
-
-comment on column auth.audit_log_entries.action is
-  'user_signed_up, user_signed_in, user_signed_out, session_expired, refresh_token_reused, sessions_ended; user_created, user_imported, user_updated, user_banned, user_unbanned, user_deleted; identity_linked, identity_unlinked; phone_bound, phone_refused, phone_unbound.';
-
-grant select on auth.audit_log_entries to auth_steward;
-create policy audit_log_entries_steward_select on auth.audit_log_entries for select to auth_steward using (true);
-
-grant select, delete on auth.sessions to auth_steward;
-create policy sessions_steward_all on auth.sessions to auth_steward using (true);
-grant delete on auth.sessions to auth_signer;
-create policy sessions_signer_delete on auth.sessions for delete to auth_signer
-  using (user_id = (select auth_private.signing_user_id()));
-
-grant update (provider_id, unionid, updated_at) on auth.identities to auth_steward;
-create policy identities_steward_update on auth.identities for update to auth_steward
-  using (true) with check (provider_id = 'deleted-' || id and unionid is null);
-
-grant insert (id, user_metadata, app_metadata), delete on auth.users to auth_steward;
-grant update (user_metadata, app_metadata, banned_until, deleted_at) on auth.users to auth_steward;
-
-comment on column auth.users.wechat_id is
-  'The openid under which the user was first seen; once that is unlinked, another of his.';
-
--- Whoever deletes softly, and however: nothing personal stays, and phone and unionid are free for somebody else.
-create function auth.users_forget_deleted() returns trigger
-language plpgsql
+create or replace function auth_private.sign_out(p_session_id uuid, p_scope text) returns void
+language plpgsql security definer volatile
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_user auth.users;
 begin
-  new.phone := null;
-  new.phone_confirmed_at := null;
-  new.phone_raw := null;
-  new.wechat_id := null;
-  new.wechat_unionid := null;
-  new.app_metadata := '{}';
-  new.user_metadata := '{}';
-  return new;
+  perform set_config('request.jwt.claims', jsonb_build_object('session_id', p_session_id)::text, true);
+  -- As hold_session: the user first, or whoever else ends several of his sessions at this moment would deadlock with this.
+  perform from auth.users u where u.id = (select auth_private.session_user_id()) for no key update;
+  v_user := auth_private.enter_session(p_session_id);
+  delete from auth.sessions s
+  where s.user_id = v_user.id
+    and case p_scope
+      when 'global' then true
+      when 'local' then s.id = p_session_id
+      when 'others' then s.id <> p_session_id
+    end;
+  insert into auth.audit_log_entries (action, user_id, actor, session_id, details)
+  values ('user_signed_out', v_user.id, 'user', p_session_id, jsonb_build_object('scope', p_scope));
 end
 $$;
-revoke all on function auth.users_forget_deleted() from public;
-comment on function auth.users_forget_deleted() is
-  'Trigger function: empties what is personal when deleted_at is set. The openids are in auth.identities.';
 
-create trigger users_forget_deleted before update of deleted_at on auth.users
-  for each row when (new.deleted_at is not null)
-  execute function auth.users_forget_deleted();
-comment on trigger users_forget_deleted on auth.users is 'Makes a soft deletion forget the person.';
+revoke all on function auth_private.sign_out(uuid, text) from public;
+grant execute on function auth_private.sign_out(uuid, text) to authenticator;
+alter function auth_private.sign_out(uuid, text) owner to auth_keeper;
 
--- The lists of administrators, newest first.
-create index users_created_at_idx on auth.users (created_at desc, id)
-  where deleted_at is null and merged_into is null;
+comment on function auth_private.sign_out(uuid, text) is
+  'Ends sessions of the session''s user: p_scope global (all), local (this one) or others (all but this one). Raises session_not_found (WX003), user_banned (WX004).';
 
 create function auth_private.merge_metadata(p_old jsonb, p_changes jsonb) returns jsonb
 language plpgsql immutable
@@ -122,53 +55,9 @@ grant execute on function auth_private.merge_metadata(jsonb, jsonb) to auth_hold
 comment on function auth_private.merge_metadata(jsonb, jsonb) is
   'Metadata after a change, as GoTrue merges it: the keys of the changes replace those of the same name, null takes a key away, values are not merged. Raises validation_failed (WX001) where that is more than 4096 bytes of JSON and has grown.';
 
--- The duty auth_holder: what its functions may reach, whatever is written in them.
-
--- auth_holder: the session's own user, of him never the phone, and his identities and sessions.
-grant select (id, user_id), delete on auth.sessions to auth_holder;
--- It may lock the session, for which PostgreSQL wants a right to update, and never update it.
-grant update (id) on auth.sessions to auth_holder;
-create policy sessions_holder_lock on auth.sessions for update to auth_holder
-  using (id = (auth.jwt() ->> 'session_id')::uuid) with check (false);
-create policy sessions_holder_select on auth.sessions for select to auth_holder
-  using (id = (auth.jwt() ->> 'session_id')::uuid or user_id = (select auth.uid()));
-create policy sessions_holder_delete on auth.sessions for delete to auth_holder
-  using (user_id = (select auth.uid()));
-
-grant select on auth.users to auth_holder;
-grant update (wechat_id, wechat_unionid, user_metadata, updated_at, deleted_at) on auth.users to auth_holder;
-create policy users_holder_select on auth.users for select to auth_holder
-  using (id = (select auth_private.session_user_id()));
-create policy users_holder_update on auth.users for update to auth_holder
-  using (id = (select auth_private.session_user_id()));
-
--- A new identity is the one that WeChat has just vouched for; an old one is only made useless.
-grant select, insert (user_id, provider, appid, provider_id, unionid), delete,
-  update (provider_id, unionid, updated_at) on auth.identities to auth_holder;
-create policy identities_holder_select on auth.identities for select to auth_holder
-  using (user_id = (select auth_private.session_user_id()));
-create policy identities_holder_update on auth.identities for update to auth_holder
-  using (user_id = (select auth_private.session_user_id()))
-  with check (user_id = (select auth_private.session_user_id()) and provider_id = 'deleted-' || id and unionid is null);
-create policy identities_holder_delete on auth.identities for delete to auth_holder
-  using (user_id = (select auth_private.session_user_id()));
-create policy identities_holder_insert on auth.identities for insert to auth_holder
-  with check (
-    user_id = (select auth_private.session_user_id())
-    and provider = 'wechat_mini'
-    and appid = (select auth_private.signing_identity() ->> 'appid')
-    and provider_id = (select auth_private.signing_identity() ->> 'openid'));
-
-create policy audit_log_entries_holder_insert on auth.audit_log_entries for insert to auth_holder
-  with check (user_id = (select auth.uid()) and actor = 'user');
-create policy events_holder_insert on auth_private.events for insert to auth_holder
-  with check (user_id = (select auth.uid()) and type = 'user.deleted');
-
-drop function auth_private.wechat_sign_in(text, text, text);
-
 -- The one statement of a sign-in. Before: src/rpc/wechat_sign_in.ts, with WeChat's answer to jscode2session.
 create function auth_private.wechat_sign_in(
-  p_appid text, p_openid text, p_unionid text, p_is_only boolean default false,
+  p_appid text, p_openid text, p_unionid text, p_is_only boolean,
   out session_id uuid, out refresh_counter bigint, out signed_in_at timestamptz, out user_json jsonb
 )
 language plpgsql security definer volatile
@@ -177,38 +66,48 @@ as $$
 declare
   v_user auth.users;
   v_user_id uuid;
-  v_is_new boolean := false;
+  v_is_new boolean;
+  v_constraint text;
 begin
   perform set_config('request.wechat',
     jsonb_build_object('appid', p_appid, 'openid', p_openid, 'unionid', p_unionid)::text, true);
+  -- However many sign-ins of one person race, they pass here one by one; and, as in wechat_bind_account, before any row is
+  -- locked: the other way round the two would deadlock.
+  perform pg_advisory_xact_lock(hashtextextended('openid:' || p_appid || ':' || p_openid, 0));
+  perform pg_advisory_xact_lock(hashtextextended('unionid:' || p_unionid, 0));
 
   loop
+    v_is_new := false;
     v_user_id := auth_private.signing_user_id();
-    select * into v_user from auth.users u where u.id = v_user_id;
-    if v_user_id is null or p_unionid <> coalesce(v_user.wechat_unionid, '') then
-      -- First sight, or first sight of the unionid. However many sign-ins of one person race, they pass here one by one.
-      perform pg_advisory_xact_lock(hashtextextended('openid:' || p_appid || ':' || p_openid, 0));
-      perform pg_advisory_xact_lock(hashtextextended('unionid:' || p_unionid, 0));
-      v_user_id := auth_private.signing_user_id();
-    end if;
     if v_user_id is null then
-      select u.id into v_user_id from auth.users u
-      where u.wechat_unionid = p_unionid and u.deleted_at is null and u.merged_into is null
-        and not exists (select from auth.identities i where i.user_id = u.id and i.appid = p_appid);
-      if not found then
-        v_is_new := true;
-        insert into auth.users (wechat_id, wechat_unionid, app_metadata)
-        values (
-          p_openid,
-          case when not exists (
-            select from auth.users u
-            where u.wechat_unionid = p_unionid and u.deleted_at is null and u.merged_into is null
-          ) then p_unionid end,
-          '{"provider": "wechat_mini", "providers": ["wechat_mini"]}')
-        returning id into v_user_id;
-      end if;
-      insert into auth.identities (user_id, provider, appid, provider_id, unionid)
-      values (v_user_id, 'wechat_mini', p_appid, p_openid, p_unionid);
+      begin
+        -- Locked before anything is written for him, here and everywhere.
+        select u.id into v_user_id from auth.users u
+        where u.wechat_unionid = p_unionid and u.deleted_at is null and u.merged_into is null
+          and not exists (select from auth.identities i where i.user_id = u.id and i.appid = p_appid)
+        for no key update;
+        if not found then
+          v_is_new := true;
+          insert into auth.users (wechat_id, wechat_unionid, app_metadata)
+          values (
+            p_openid,
+            case when not exists (
+              select from auth.users u
+              where u.wechat_unionid = p_unionid and u.deleted_at is null and u.merged_into is null
+            ) then p_unionid end,
+            '{"provider": "wechat_mini", "providers": ["wechat_mini"]}')
+          returning id into v_user_id;
+        end if;
+        insert into auth.identities (user_id, provider, appid, provider_id, unionid)
+        values (v_user_id, 'wechat_mini', p_appid, p_openid, p_unionid);
+      exception when unique_violation then
+        get stacked diagnostics v_constraint = constraint_name;
+        -- This very moment he linked another openid of this app, or an import brought this one, or its unionid: look again.
+        -- What the application itself forbids would be tried for ever.
+        if v_constraint <> all (array[
+          'identities_one_per_app_key', 'identities_provider_id_key', 'users_wechat_unionid_key']) then raise; end if;
+        continue;
+      end;
     end if;
 
     -- Locked: he was deleted, or this openid was unlinked from him, this very moment? Whoever signs in now is another.
@@ -263,10 +162,8 @@ alter function auth_private.wechat_sign_in(text, text, text, boolean) owner to a
 comment on function auth_private.wechat_sign_in(text, text, text, boolean) is
   'Signs in whom WeChat vouches for (p_unionid may be null): the user is created at first sight, or found by the unionid. With p_is_only his other sessions end. Answers the new session, the counter of its first refresh token, its time, and the user. Raises user_banned (WX004).';
 
-drop function auth_private.refresh_session(uuid, bigint);
-
 create function auth_private.refresh_session(
-  p_session_id uuid, p_counter bigint, p_timebox_s integer default null, p_inactivity_s integer default null,
+  p_session_id uuid, p_counter bigint, p_timebox_s integer, p_inactivity_s integer,
   out state text, out refresh_counter bigint, out signed_in_at timestamptz, out user_json jsonb
 )
 language plpgsql security definer volatile
@@ -322,7 +219,40 @@ alter function auth_private.refresh_session(uuid, bigint, integer, integer) owne
 comment on function auth_private.refresh_session(uuid, bigint, integer, integer) is
   'Rotates a refresh token whose HMAC the server has checked. state refreshed: refresh_counter is that of the token to hand out, signed_in_at when the session began; the active token''s parent, and any earlier one within 10 seconds, get the active one again (GoTrue). state refresh_token_not_found: the session has ended. state session_expired: it is older than p_timebox_s seconds, or was not refreshed for p_inactivity_s (null: no such limit), and is ended. state refresh_token_already_used: any other reuse; the session is ended. Raises user_banned (WX004).';
 
--- Runs as auth_claims, which may do nothing; and nothing after it in the transaction relies on a setting that it could change.
+-- What nodes of the version before call while an upgrade is under way. A default for the new parameters would not do: the former
+-- functions would have to be dropped, which fails everybody who is in one at that moment.
+create or replace function auth_private.wechat_sign_in(
+  p_appid text, p_openid text, p_unionid text,
+  out session_id uuid, out refresh_counter bigint, out signed_in_at timestamptz, out user_json jsonb
+)
+language sql volatile
+begin atomic
+  select * from auth_private.wechat_sign_in(p_appid, p_openid, p_unionid, false);
+end;
+
+alter function auth_private.wechat_sign_in(text, text, text) owner to current_user;
+revoke all on function auth_private.wechat_sign_in(text, text, text) from public;
+grant execute on function auth_private.wechat_sign_in(text, text, text) to authenticator;
+comment on function auth_private.wechat_sign_in(text, text, text) is
+  'The former signature, for nodes of the version before.';
+
+create or replace function auth_private.refresh_session(
+  p_session_id uuid, p_counter bigint,
+  out state text, out refresh_counter bigint, out signed_in_at timestamptz, out user_json jsonb
+)
+language sql volatile
+begin atomic
+  select * from auth_private.refresh_session(p_session_id, p_counter, null, null);
+end;
+
+alter function auth_private.refresh_session(uuid, bigint) owner to current_user;
+revoke all on function auth_private.refresh_session(uuid, bigint) from public;
+grant execute on function auth_private.refresh_session(uuid, bigint) to authenticator;
+comment on function auth_private.refresh_session(uuid, bigint) is
+  'The former signature, for nodes of the version before. It knows no limits.';
+
+-- Runs as auth_claims, which may do nothing. The application's function only answers: it may not write, and the settings that it
+-- changes, those of the session too, are as before when it is over, so that no later statement of the connection reads them.
 create function auth_private.custom_claims(p_claims jsonb) returns jsonb
 language plpgsql security definer volatile
 set search_path = pg_catalog, pg_temp
@@ -339,10 +269,15 @@ begin
     return p_claims;
   end if;
   begin
+    perform set_config('transaction_read_only', 'on', true);
     execute 'select public.custom_access_token($1)' into v_claims using p_claims;
-  exception when others then
-    raise exception 'public.custom_access_token failed: % (%)', sqlerrm, sqlstate
-      using errcode = 'external_routine_exception';
+    raise exception using errcode = 'triggered_action_exception';
+  exception
+    when triggered_action_exception then
+      null; -- undone
+    when others then
+      raise exception 'public.custom_access_token failed: % (%)', sqlerrm, sqlstate
+        using errcode = 'external_routine_exception';
   end;
   if jsonb_typeof(v_claims) is distinct from 'object' then
     raise exception 'public.custom_access_token answered no object' using errcode = 'external_routine_exception';
@@ -375,15 +310,17 @@ begin
   v_fixed := p_token || jsonb_build_object('sub', v_user.id, 'role', 'authenticated', 'session_id', p_session_id);
   select v_fixed || jsonb_build_object(
     'phone', coalesce(v_user.phone, ''),
-    'app_metadata', v_user.app_metadata,
-    'user_metadata', v_user.user_metadata,
+    -- An import may have brought more than fits into a header: whoever has that could not call at all.
+    'app_metadata', case when octet_length(v_user.app_metadata::text) <= 4096 then v_user.app_metadata else '{}' end,
+    'user_metadata', case when octet_length(v_user.user_metadata::text) <= 4096 then v_user.user_metadata else '{}' end,
     'aal', 'aal1',
     'amr', jsonb_build_array(jsonb_build_object(
       'method', 'wechat_mini', 'timestamp', floor(extract(epoch from s.created_at))::bigint)),
     'is_anonymous', false)
   into v_claims
   from auth.sessions s where s.id = p_session_id;
-  return auth_private.custom_claims(v_claims) || v_fixed;
+  -- Without nbf: a token that is not good yet would be refused at once.
+  return auth_private.custom_claims(v_claims) - 'nbf' || v_fixed;
 end
 $$;
 
@@ -392,7 +329,7 @@ grant execute on function auth_private.access_token_claims(uuid, jsonb) to authe
 alter function auth_private.access_token_claims(uuid, jsonb) owner to auth_keeper;
 
 comment on function auth_private.access_token_claims(uuid, jsonb) is
-  'The claims of an access token of this session (GoTrue''s, and what public.custom_access_token makes of them). p_token: iss, aud, iat, exp; they, sub, role and session_id are what they are, whatever the application''s function answers. Raises session_not_found (WX003), user_banned (WX004), 38000 (custom_claims).';
+  'The claims of an access token of this session (GoTrue''s, and what public.custom_access_token makes of them; metadata of more than 4096 bytes are left out). p_token: iss, aud, iat, exp; they, sub, role and session_id are what they are, whatever the application''s function answers. Raises session_not_found (WX003), user_banned (WX004), 38000 (custom_claims).';
 
 -- One statement. Before: src/rpc/update_current_user.ts.
 create function auth_private.update_user(p_session_id uuid, p_user_metadata jsonb) returns jsonb
@@ -531,7 +468,7 @@ grant execute on function auth_private.unlink_identity(uuid, uuid) to authentica
 alter function auth_private.unlink_identity(uuid, uuid) owner to auth_holder;
 
 comment on function auth_private.unlink_identity(uuid, uuid) is
-  'Takes an identity from the session''s user, who cannot sign in with it any more, and answers him as user_json. Raises validation_failed (WX001: he has no such identity), single_identity_not_deletable (WX008), session_not_found (WX003), user_banned (WX004).';
+  'Takes an identity from the session''s user, who is not found by it any more (but by its unionid, where another identity that he keeps has the same), and answers him as user_json. Raises validation_failed (WX001: he has no such identity), single_identity_not_deletable (WX008), session_not_found (WX003), user_banned (WX004).';
 
 -- One statement. Before: src/rpc/delete_current_user.ts.
 create function auth_private.delete_user(p_session_id uuid) returns void
