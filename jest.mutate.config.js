@@ -6,7 +6,7 @@ import config from './jest.config.js'
 const { extensionsToTreatAsEsm, transform } = config
 
 /** What else belongs to a directory: its rules about calls are tested where they are seen. */
-const more = { rpc: ['limits/limits', 'contract/dead_sessions'] }
+const more = { rpc: ['limits/limits', 'contract/dead_sessions', 'contract/bad_input'] }
 
 const directory = process.env.MUTATE_DIRECTORY
 

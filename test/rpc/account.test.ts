@@ -377,6 +377,7 @@ describe.each(Object.entries(entrances))('%s', (name, { update, bindAccount, unl
       const user = await signIn(node, simulator)
       expect(await remove(other, user.accessToken)).toMatchObject({
         code: 'validation_failed',
+        message: 'Accounts cannot be deleted by their users here',
         status: failed ?? 400,
       })
       expect(await update(node, { a: 1 }, user.accessToken)).toMatchObject({ user: { id: user.userId } })

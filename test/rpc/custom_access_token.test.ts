@@ -12,6 +12,9 @@ let node: Node
 
 beforeAll(async () => {
   db = await createDatabase()
+  await db.rows(
+    'create table public.sightings (claims jsonb); grant insert on public.sightings to auth_claims',
+  )
   simulator = await startSimulator()
   node = await startNode({ db, wechatUrl: simulator.url })
 })
@@ -114,6 +117,8 @@ const failures: [what: string, body: string][] = [
   ['answers 9,000 bytes', `return jsonb_build_object('a', repeat('x', 9000));`],
   ['reads what it may not', 'return claims || (select to_jsonb(u) from auth.users u limit 1);'],
   ['writes what it may not', `update auth.users set banned_until = 'infinity'; return claims;`],
+  ['writes a table of its own', 'insert into public.sightings values (claims); return claims;'],
+  ['makes a table that goes with the session', 'create temporary table seen (); return claims;'],
   ['becomes somebody', `set local role service_role; return claims;`],
   ['becomes nobody', `reset role; return claims;`],
   [
@@ -166,6 +171,41 @@ test('what it sets for the transaction changes nobody', async () => {
   const { body, status } = await login()
   expect(status).toBe(200)
   expect(decodeJwt(body.access_token).sub).toBe(body.user.id)
+})
+
+test('what it sets for the session is gone when it is over, for whoever gets the connection next', async () => {
+  const own = await startNode({ db, wechatUrl: simulator.url, env: { DATABASE_POOL_SIZE: '1' } })
+  const settings = async () =>
+    (
+      await own.services.db.pool.query(
+        `select current_setting('row_security') as row_security, current_setting('search_path') as path,
+                current_setting('statement_timeout') as timeout, current_setting('default_transaction_read_only') as default,
+                nullif(current_setting('request.claim_id', true), '') as claim,
+                nullif(current_setting('request.jwt.claims', true), '') as claims`,
+      )
+    ).rows
+  try {
+    const before = await settings()
+    await define(
+      `perform set_config(s.name, s.value, is_local) from unnest('{false,true}'::boolean[]) as l (is_local), (values
+         ('row_security', 'off'), ('search_path', 'somewhere'), ('statement_timeout', '1h'),
+         ('default_transaction_read_only', 'on'), ('request.claim_id', 'no uuid'), ('request.jwt.claims', '{"sub": "x"}')
+       ) as s (name, value);
+       return claims;`,
+    )
+    const code = await loginCode(simulator, freshOpenid())
+    expect((await post(`${own.url}/auth/v1/wechat_mini/login`, { code })).status).toBe(200)
+    expect(await settings()).toEqual(before)
+  } finally {
+    await own.close()
+  }
+})
+
+test('a token that its nbf would make useless is none', async () => {
+  await define(`return claims || '{"nbf": 99999999999}';`)
+  const { body } = await login()
+  expect(decodeJwt(body.access_token)).not.toHaveProperty('nbf')
+  expect((await send(`${node.url}/auth/v1/user`, { token: body.access_token })).status).toBe(200)
 })
 
 test('a function of this name with another signature is the application’s own affair', async () => {

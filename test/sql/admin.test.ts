@@ -1,31 +1,27 @@
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { bindEntrances, phoneCode, signIn } from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 import { everyRound } from '../support/rounds.ts'
 import { servers } from '../support/servers.ts'
 import { startNode, startSimulator } from '../support/service.ts'
+import { createAdmin } from './admin_login.ts'
 
 const APP = 'wx1111111111111111'
-const login = `admin_${randomBytes(6).toString('hex')}`
 
 let db: TestDatabase
-/** An administrator: a login that is a member of service_role. */
 let admin: pg.Pool
+/** The actor in the audit log. */
+let actor: string
+let dropAdmin: () => Promise<void>
 
 describe.each(servers)('on $name', server => {
   beforeAll(async () => {
     db = await createDatabase({ server })
-    await db.rows(`create role ${login} login password 'of the tests'`)
-    await db.rows(`grant service_role to ${login}`)
-    const url = new URL(db.ownerUrl)
-    url.username = login
-    url.password = 'of the tests'
-    admin = new pg.Pool({ connectionString: url.href, max: 10 })
+    ;({ pool: admin, actor, drop: dropAdmin } = await createAdmin(db))
   })
   afterAll(async () => {
-    await admin.end()
-    await db.rows(`drop role ${login}`)
+    await dropAdmin()
     await db.drop()
   })
 
@@ -63,6 +59,12 @@ describe.each(servers)('on $name', server => {
     (await admin.query('select * from auth.admin_bind_phone($1, $2, $3)', [id, phone, reason])).rows[0]
   const unbind = async (id: string | null, reason: string | null = 'he called') =>
     (await admin.query('select * from auth.admin_unbind_phone($1, $2)', [id, reason])).rows[0]
+  const ban = async (id: string | null, reason: string | null = 'he called') =>
+    (await admin.query(`select * from auth.admin_ban_user($1, 'infinity', $2)`, [id, reason])).rows[0]
+  const remove = async (id: string | null, reason: string | null = 'he called') =>
+    (await admin.query('select * from auth.admin_delete_user($1, $2, hard => true)', [id, reason])).rows[0]
+  const removeSoftly = async (id: string | null, reason: string | null = 'he called') =>
+    (await admin.query('select * from auth.admin_delete_user($1, $2)', [id, reason])).rows[0]
 
   const userRow = (id: string) => db.row('select * from auth.users where id = $1', [id])
   const audit = (id: string) =>
@@ -85,9 +87,6 @@ describe.each(servers)('on $name', server => {
     await expect(call()).rejects.toMatchObject({ code })
     expect(await everything()).toEqual(before)
   }
-
-  /** The actor in the audit log. */
-  const actor = `admin:${login}`
 
   describe('auth.admin_find_user', () => {
     test('finds by phone, id and openid', async () => {
@@ -222,19 +221,24 @@ describe.each(servers)('on $name', server => {
     })
   })
 
-  describe.each<[string, (id: string | null, reason?: string | null) => Promise<{ phone: string | null }>]>([
-    ['auth.admin_bind_phone', (id, reason) => bind(id, freshPhone(), reason)],
-    ['auth.admin_unbind_phone', unbind],
-  ])('%s', (_name, call) => {
+  type Call = (id: string | null, reason?: string | null) => Promise<{ phone: string | null }>
+  describe.each<[string, Call, knows: string[]]>([
+    ['auth.admin_bind_phone', (id, reason) => bind(id, freshPhone(), reason), []],
+    ['auth.admin_unbind_phone', unbind, []],
+    ['auth.admin_ban_user', ban, []],
+    ['auth.admin_delete_user', removeSoftly, ['a deleted']],
+    ['auth.admin_delete_user, hard', remove, ['a deleted', 'a merged']],
+  ])('%s', (_name, call, knows) => {
     test.each([
       ['an unknown', undefined],
       ['a deleted', 'deleted_at = now()'],
       ['a merged', 'merged_into = (select min(id::text)::uuid from auth.users where id <> $1)'],
-    ])('knows nothing of %s user', async (_case, change) => {
+    ])('knows nothing of %s user, unless it is there for such', async (who, change) => {
       const { id } = await createUser(freshPhone())
       if (change) await db.rows(`update auth.users set ${change} where id = $1`, [id])
       else await db.rows('delete from auth.users where id = $1', [id])
-      await refused(() => call(id), 'WX005')
+      if (knows.includes(who)) expect(await call(id)).toMatchObject({ id })
+      else await refused(() => call(id), 'WX005')
     })
 
     test('knows nothing of null', () => refused(() => call(null), 'WX005'))
@@ -296,9 +300,13 @@ describe.each(servers)('on $name', server => {
         const phone = freshPhone()
         await client.query('select auth.admin_bind_phone($1, $2, $3)', [id, phone, 'as service_role'])
         await client.query('select auth.admin_unbind_phone($1, $2)', [id, 'as service_role'])
+        await client.query(`select auth.admin_ban_user($1, 'infinity', $2)`, [id, 'as service_role'])
+        await client.query('select auth.admin_delete_user($1, $2)', [id, 'as service_role'])
         expect(await audit(id)).toMatchObject([
           { action: 'phone_bound', actor },
           { action: 'phone_unbound', actor },
+          { action: 'user_banned', actor },
+          { action: 'user_deleted', actor },
         ])
       } finally {
         await client.query('reset role')
@@ -342,6 +350,9 @@ describe.each(servers)('on $name', server => {
       ['find', 'select * from auth.admin_find_user($1::text)'],
       ['bind', `select * from auth.admin_bind_phone($1::uuid, '+8613300000000', 'a reason')`],
       ['unbind', `select * from auth.admin_unbind_phone($1::uuid, 'a reason')`],
+      ['ban', `select * from auth.admin_ban_user($1::uuid, 'infinity', 'a reason')`],
+      ['delete', `select * from auth.admin_delete_user($1::uuid, 'a reason')`],
+      ['delete hard', `select * from auth.admin_delete_user($1::uuid, 'a reason', true)`],
       ['lock', `select * from auth_private.admin_lock_user($1::uuid, 'a reason')`],
     ])('may not %s', async (_case, statement) => {
       const user = await createUser(freshPhone())

@@ -217,7 +217,7 @@ async function refresh(
   state: string,
   timebox: number | null = null,
 ) {
-  const { rows } = await client.query('select state from auth_private.refresh_session($1, $2, $3)', [
+  const { rows } = await client.query('select state from auth_private.refresh_session($1, $2, $3, null)', [
     sessionId,
     counter,
     timebox,
