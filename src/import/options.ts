@@ -35,8 +35,11 @@ export interface ImportOptions {
   unconfirmedPhones: UnconfirmedPhones | undefined
 }
 
-/** Sign-ins of the same people wait for a batch, and every openid of it takes a lock. */
-const MAX_BATCH = 10_000
+/**
+ * Sign-ins of the same people wait for a batch, and each user of it takes two locks: PostgreSQL has room for some 6,400 by
+ * default, and who uses them up fails everybody.
+ */
+const MAX_BATCH = 2_000
 
 /** The command line and the environment together. Raises ConfigError with all faults, none of which quotes the URL. */
 export function parseOptions(given: Given, env: Env): ImportOptions {

@@ -97,12 +97,16 @@ describe.each(servers)('on $name', server => {
             () => send(client, 'refresh', [session_id, count]),
             () => signIn(client, `o-${index}-${count}`),
           ][index % 4]!
-          await work().catch((error: pg.DatabaseError) => failures.push(`${error.code} ${error.message}`))
+          await work().catch((error: pg.DatabaseError) => {
+            failures.push(`${error.code} ${error.message}`)
+            isOver = true
+          })
         }
       })
       await db.row('select pg_sleep(0.2)')
-      await migrate({ ownerUrl: db.ownerUrl, log })
-      isOver = true
+      await migrate({ ownerUrl: db.ownerUrl, log }).finally(() => {
+        isOver = true
+      })
       await Promise.all(busy)
       expect(failures).toEqual([])
     })

@@ -45,7 +45,7 @@ test('imports, and ends with 0; with 1 where conflicts are left; with 78 where i
   expect(third).toEqual({
     status: 78,
     output:
-      'The configuration cannot be used:\n  - --from is not a postgres:// URL\n  - --batch is not a whole number from 1 to 10000\n',
+      'The configuration cannot be used:\n  - --from is not a postgres:// URL\n  - --batch is not a whole number from 1 to 2000\n',
   })
 })
 

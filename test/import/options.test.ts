@@ -34,10 +34,10 @@ describe('options', () => {
     [{ from: `postgres://user:${PASSWORD}@host:notaport/db` }, OWNER, ['--from is not a postgres:// URL']],
     [{ csv: './x.csv', conflicts: 'x.csv' }, OWNER, ['--conflicts is the file of --csv']],
     [{ csv: '' }, OWNER, ['--csv names no file']],
-    ...['0', '-1', '1.5', 'x', '', '10001'].map((batch): [object, Record<string, string>, string[]] => [
+    ...['0', '-1', '1.5', 'x', '', '2001'].map((batch): [object, Record<string, string>, string[]] => [
       { csv: 'x', batch },
       OWNER,
-      ['--batch is not a whole number from 1 to 10000'],
+      ['--batch is not a whole number from 1 to 2000'],
     ]),
     [{ csv: 'x', app: 'wx1' }, OWNER, ['--app is not an appid']],
     [{ csv: 'x' }, { ...OWNER, WECHAT_APP_ID: 'wx1' }, ['WECHAT_APP_ID is not an appid']],
