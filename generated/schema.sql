@@ -938,13 +938,13 @@ begin
   if jsonb_typeof(v_claims) is distinct from 'object' then
     raise exception 'public.custom_access_token answered no object' using errcode = 'external_routine_exception';
   end if;
-  if octet_length(v_claims::text) > 8192 then
-    raise exception 'public.custom_access_token answered more than 8192 bytes' using errcode = 'external_routine_exception';
+  if octet_length(v_claims::text) > 10240 then
+    raise exception 'public.custom_access_token answered more than 10240 bytes' using errcode = 'external_routine_exception';
   end if;
   return v_claims;
 end
 $function$;
-comment on function auth_private.custom_claims(jsonb) is 'The claims as the application''s public.custom_access_token(jsonb) makes them, where it has defined that; as they are, otherwise. Raises 38000 where that function fails, or answers no object or more than 8192 bytes.';
+comment on function auth_private.custom_claims(jsonb) is 'The claims as the application''s public.custom_access_token(jsonb) makes them, where it has defined that; as they are, otherwise. Raises 38000 where that function fails, or answers no object or more than 10240 bytes.';
 revoke execute on function auth_private.custom_claims(jsonb) from public;
 grant execute on function auth_private.custom_claims(jsonb) to auth_keeper;
 alter function auth_private.custom_claims(jsonb) owner to auth_claims;

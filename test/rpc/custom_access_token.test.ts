@@ -114,7 +114,7 @@ const failures: [what: string, body: string][] = [
   ['fails in the words of the service', `raise exception 'banned' using errcode = 'WX004';`],
   ['answers nothing', 'return null;'],
   ['answers a list', `return '[]';`],
-  ['answers 9,000 bytes', `return jsonb_build_object('a', repeat('x', 9000));`],
+  ['answers 11,000 bytes', `return jsonb_build_object('a', repeat('x', 11000));`],
   ['reads what it may not', 'return claims || (select to_jsonb(u) from auth.users u limit 1);'],
   ['writes what it may not', `update auth.users set banned_until = 'infinity'; return claims;`],
   ['writes a table of its own', 'insert into public.sightings values (claims); return claims;'],
