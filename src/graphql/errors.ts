@@ -52,9 +52,10 @@ export const maskError =
       error.nodes !== undefined || /^(Unknown operation|Must provide|Schema is not conf)/.test(error.message)
     if (!path && isRefusal && (!cause || cause instanceof GraphQLError)) {
       const variable = /^Variable "(\$\w+)" got invalid value/.exec(error.message)?.[1]
-      return replace(variable ? `Variable "${variable}" is not of its type` : error.message, {
-        code: 'validation_failed',
-      })
+      // The path in it: names alone, so that nothing of the value can look like one.
+      const path = / at "([A-Za-z_]+(?:\.(?:[A-Za-z_]+|\d{1,3}))+)"; /.exec(error.message)?.[1]
+      const message = variable && `Variable "${variable}" is not of its type${path ? `: ${path}` : ''}`
+      return replace(message ?? error.message, { code: 'validation_failed' })
     }
     if (/No \w+ type found in schema/.test(error.message)) {
       return replace('There are no operations of this kind here', { code: 'validation_failed' })

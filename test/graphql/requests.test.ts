@@ -32,6 +32,18 @@ test('a wrong variable is named, and its value is not', async () => {
   expect(body.errors[0].message).toBe('Variable "$c" is not of its type')
 })
 
+test('a variable with a field of the wrong type is refused by the name of the field, without its value', async () => {
+  const { body } = await graphql(
+    node,
+    'mutation ($input: WechatUnlimitedQrcodeInput!) { wechatUnlimitedQrcode(input: $input) { imgBase64 } }',
+    { input: { scene: 'a-code-as-scene', lineColor: { r: 'a-code-as-red', g: 0, b: 0 } } },
+  )
+  expect(body.errors[0]).toMatchObject({
+    message: 'Variable "$input" is not of its type: input.lineColor.r',
+    extensions: { code: 'validation_failed' },
+  })
+})
+
 test('50 aliased operations run, each as one of its own', async () => {
   const user = await signIn(node, simulator)
   const { status, body } = await graphql(node, aliases(50, 'currentUser { id }'), {}, user.accessToken)
