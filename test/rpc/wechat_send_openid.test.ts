@@ -56,7 +56,11 @@ describe.each(Object.entries(bindEntrances))('%s', (_entrance, bind) => {
     const code = await phoneCode(simulator, freshPhone(), { openid, appid: secondApp })
     const calls = simulator.callCounts.getuserphonenumber
     const headers = { 'x-wechat-appid': secondApp }
-    expect(await bind(node, code, thief.accessToken, headers)).toMatchObject({ code: 'validation_failed' })
+    expect(await bind(node, code, thief.accessToken, headers)).toMatchObject({
+      code: 'validation_failed',
+      message:
+        'This user has never signed in to this app, so WeChat cannot say whose code it is. Sign in to it first.',
+    })
     expect(simulator.callCounts.getuserphonenumber).toBe(calls)
     expect(await phoneOf(thief.userId)).toEqual({ phone: null })
   })
