@@ -124,6 +124,10 @@ const entrances: Record<string, Entrance> = {
   },
 }
 
+/** So many objects, one in the other, and something in the last. */
+const nested = (levels: number, inside: unknown = {}): unknown =>
+  levels === 1 ? inside : { in: nested(levels - 1, inside) }
+
 const metadata = async ({ userId }: SignedIn) =>
   (await db.row<{ user_metadata: object }>('select user_metadata from auth.users where id = $1', [userId]))
     .user_metadata
@@ -188,6 +192,22 @@ describe.each(Object.entries(entrances))('%s', (name, { update, bindAccount, unl
         status: failed ?? 400,
       })
       expect(await metadata(user)).toEqual({})
+    })
+
+    test.each([
+      ['as deep as may be', nested(32), true],
+      ['one level deeper', nested(33), false],
+      ['__proto__ at the deepest level', nested(32, JSON.parse('{"__proto__": 1}')), false],
+      [
+        'everything that JSON has',
+        { t: '文', n: -1.5e300, z: 0, b: false, l: [null, {}], o: { i: null } },
+        true,
+      ],
+    ])('is, or is not: %s', async (_what, value, isTaken) => {
+      const user = await signIn(node, simulator)
+      const { code } = await update(node, value, user.accessToken)
+      expect(code).toBe(isTaken ? undefined : 'validation_failed')
+      expect(await metadata(user)).toEqual(isTaken ? value : {})
     })
 
     test('that was too large already may become smaller', async () => {
