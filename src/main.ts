@@ -176,7 +176,16 @@ async function runOnce(command: (log: Logger) => Promise<void>) {
   } catch (error) {
     fail(error)
   }
+  await Promise.all([process.stdout, process.stderr].map(written))
   process.exit()
+}
+
+/** Whoever reads a pipe may be slow; what he has not read by then would be lost with the process. */
+function written(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise(resolve => {
+    stream.on('error', () => resolve())
+    stream.write('', () => resolve())
+  })
 }
 
 function fail(error: unknown) {
