@@ -1,12 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { codeVersion } from '../src/db/migrate.ts'
-import { SIMULATOR_APP_ID, SIMULATOR_APP_SECRET } from '../src/simulator/index.ts'
 import { bindEntrances, freshPhone, phoneCode, send, signIn } from './support/client.ts'
 import { createDatabase, type TestDatabase } from './support/database.ts'
-import { recordOutput } from './support/leaks.ts'
-import { JWT_SECRET, type Node, startSimulator, type TestSimulator } from './support/service.ts'
+import { end, launch as launchProcess, launchServe, production as productionOf } from './support/serve.ts'
+import { startSimulator, type TestSimulator } from './support/service.ts'
 
 // The production entry points as processes of their own: several nodes, one database.
 
@@ -26,41 +25,16 @@ afterAll(async () => {
 })
 
 function launch(command: string, more: Record<string, string>) {
-  const child = spawn(process.execPath, ['src/main.ts', command], {
-    env: { PATH: process.env.PATH!, LOG_LEVEL: 'info', ...more },
-  })
-  children.push(child)
-  recordOutput(child)
-  let output = ''
-  for (const stream of [child.stdout!, child.stderr!]) stream.on('data', chunk => (output += chunk))
-  return { child, output: () => output }
+  const launched = launchProcess(command, more)
+  children.push(launched.child)
+  return launched
 }
-
-const production = () => ({
-  NODE_ENV: 'production',
-  PORT: '0',
-  DATABASE_URL: db.webUrl,
-  JWT_SECRET,
-  SITE_URL: 'https://auth.example.com',
-  WECHAT_APP_ID: SIMULATOR_APP_ID,
-  WECHAT_APP_SECRET: SIMULATOR_APP_SECRET,
-  WECHAT_API_URL: simulator.url,
-})
+const production = () => productionOf({ db, wechatUrl: simulator.url })
 
 async function serve() {
-  const { child, output } = launch('serve', production())
-  while (!output().includes('the service answers')) {
-    if (child.exitCode !== null) throw new Error(output())
-    await sleep(20)
-  }
-  const url = /"url":"([^"]+)"/.exec(output())![1]!
-  return { child, output, node: { url } as Node }
-}
-
-const end = async (child: ChildProcess, signal: NodeJS.Signals) => {
-  const exited = once(child, 'exit')
-  child.kill(signal)
-  return (await exited)[0] as number | null
+  const service = await launchServe({ db, wechatUrl: simulator.url })
+  children.push(service.child)
+  return service
 }
 
 test('three processes: one code sent 20 times at once is one call to WeChat and 20 equal answers; so is one later', async () => {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { freshOpenid, freshPhone, graphql, loginCode, phoneCode } from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
-import { launchServe, type ServeProcess } from '../support/serve.ts'
+import { end, launchServe, type ServeProcess } from '../support/serve.ts'
 import { startSimulator, type TestSimulator } from '../support/service.ts'
 import { createWx } from '../support/wx.ts'
 
@@ -29,14 +29,14 @@ beforeAll(async () => {
   service = await launchServe({ db, wechatUrl: simulator.url })
 })
 afterAll(async () => {
-  await service.stop()
+  await end(service.child)
   await simulator.close()
   await db.drop()
 })
 
 /** A mini program whose user has signed in and bound a phone. */
 async function miniProgram() {
-  const { auth } = createClient(service.url, service.anonKey, {
+  const { auth } = createClient(service.node.url, service.keys.anon, {
     auth: { autoRefreshToken: false, detectSessionInUrl: false, storageKey: randomUUID() },
   })
   const openid = freshOpenid()
@@ -46,7 +46,7 @@ async function miniProgram() {
   expect(bound.error).toBeNull()
   const { data } = await auth.getSession()
   const token: string = data.session.access_token
-  const run = (query: string, variables = {}) => graphql(service, query, variables, token)
+  const run = (query: string, variables = {}) => graphql(service.node, query, variables, token)
   return { auth, openid, phone: `+86${phone}`, id: bound.data.user.id as string, run }
 }
 
@@ -87,11 +87,11 @@ test('the session goes on after a refresh, and ends with the sign-out', async ()
   const { auth, run, id } = await miniProgram()
   await run(createNote, { body: 'before' })
   const { data } = await auth.refreshSession()
-  const again = await graphql(service, ownNotes, {}, data.session.access_token)
+  const again = await graphql(service.node, ownNotes, {}, data.session.access_token)
   expect(again.body.data.currentUser.notesByUserId.nodes).toHaveLength(1)
   expect(again.body.data.currentUser.id).toBe(id)
   await auth.signOut()
-  const ended = await graphql(service, ownNotes, {}, data.session.access_token)
+  const ended = await graphql(service.node, ownNotes, {}, data.session.access_token)
   expect(ended.body.errors[0].extensions.code).toBe('session_not_found')
 })
 
@@ -109,6 +109,6 @@ test.each([
 })
 
 test.each(['anon', 'service_role'] as const)('%s has no right', async role => {
-  const { body } = await graphql(service, '{ allNotes { totalCount } }', {}, service.keys[role])
+  const { body } = await graphql(service.node, '{ allNotes { totalCount } }', {}, service.keys[role])
   expect(body.errors[0].extensions.code).toBe('no_authorization')
 })

@@ -1,7 +1,7 @@
 import { graphql, post, type SignedIn, send, signIn } from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 import { everyRound } from '../support/rounds.ts'
-import { launchServe, type ServeProcess } from '../support/serve.ts'
+import { end, launchServe, type ServeProcess } from '../support/serve.ts'
 import { startSimulator, type TestSimulator } from '../support/service.ts'
 
 // One refresh token in many hands at once, over two processes of the service, with the rate limits as in production.
@@ -16,7 +16,7 @@ beforeAll(async () => {
   services = await Promise.all([1, 2].map(() => launchServe({ db, wechatUrl: simulator.url })))
 })
 afterAll(async () => {
-  for (const service of services) await service.stop()
+  for (const { child } of services) await end(child)
   await simulator.close()
   await db.drop()
 })
@@ -30,13 +30,13 @@ interface Tokens {
 }
 
 async function refresh(index: number, token: string): Promise<Tokens> {
-  const service = services[index % 2]!
+  const { node } = services[index % 2]!
   if (index % 3 === 0) {
-    const { body } = await graphql(service, REFRESH, { t: token })
+    const { body } = await graphql(node, REFRESH, { t: token })
     expect(body.errors).toBeUndefined()
     return body.data.refreshSession.session
   }
-  const { status, body } = await post(`${service.url}/auth/v1/token?grant_type=refresh_token`, {
+  const { status, body } = await post(`${node.url}/auth/v1/token?grant_type=refresh_token`, {
     refresh_token: token,
   })
   expect([status, body.error_code]).toEqual([200, undefined])
@@ -51,13 +51,13 @@ const sessions = ({ userId }: SignedIn) =>
 
 describe.each(everyRound)('round %i', () => {
   test('100 refreshes of one token: one living session, and everybody holds a working pair', async () => {
-    const user = await signIn(services[0]!, simulator)
+    const user = await signIn(services[0]!.node, simulator)
     const all = await hundred(index => refresh(index, user.refreshToken))
     expect(await sessions(user)).toEqual([{ refresh_counter: '1' }])
     expect(new Set(all.map(({ refresh_token }) => refresh_token)).size).toBe(1)
     const seen = await Promise.all(
       all.map(({ access_token }, index) =>
-        send(`${services[(index + 1) % 2]!.url}/auth/v1/user`, { token: access_token }),
+        send(`${services[(index + 1) % 2]!.node.url}/auth/v1/user`, { token: access_token }),
       ),
     )
     expect(new Set(seen.map(({ status, body }) => `${status} ${body.id}`))).toEqual(
@@ -67,7 +67,7 @@ describe.each(everyRound)('round %i', () => {
   })
 
   test('50 go on with the next token while 50 still send the one before: nobody is signed out', async () => {
-    const user = await signIn(services[0]!, simulator)
+    const user = await signIn(services[0]!.node, simulator)
     const next = await refresh(1, user.refreshToken)
     await hundred(index => refresh(index, index % 2 ? next.refresh_token : user.refreshToken))
     expect(await sessions(user)).toEqual([{ refresh_counter: '2' }])

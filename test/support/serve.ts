@@ -7,61 +7,56 @@ import type { TestDatabase } from './database.ts'
 import { recordOutput } from './leaks.ts'
 import { JWT_SECRET, type Node } from './service.ts'
 
-/** `postgraphile-wechat serve` in production, as a process of its own. */
-export interface ServeProcess extends Node {
-  child: ChildProcess
-  keys: { anon: string; service_role: string }
-  anonKey: string
-  /** Ends it in order; its exit code. */
-  stop(): Promise<number | null>
-}
-
-export async function launchServe({
-  db,
-  wechatUrl,
-  env,
-}: {
-  db: TestDatabase
-  wechatUrl: string
-  env?: Record<string, string>
-}): Promise<ServeProcess> {
-  const child = spawn(process.execPath, ['src/main.ts', 'serve'], {
-    env: {
-      PATH: process.env.PATH!,
-      NODE_ENV: 'production',
-      PORT: '0',
-      DATABASE_URL: db.webUrl,
-      JWT_SECRET,
-      SITE_URL: 'https://auth.example.com',
-      WECHAT_APP_ID: SIMULATOR_APP_ID,
-      WECHAT_APP_SECRET: SIMULATOR_APP_SECRET,
-      WECHAT_API_URL: wechatUrl,
-      ...env,
-    },
+/** Starts a command of ours as a process of its own; `output()`: what it has said. */
+export function launch(command: string, env: Record<string, string>) {
+  const child = spawn(process.execPath, ['src/main.ts', command], {
+    env: { PATH: process.env.PATH!, LOG_LEVEL: 'info', ...env },
   })
   recordOutput(child)
   let output = ''
   for (const stream of [child.stdout!, child.stderr!]) stream.on('data', chunk => (output += chunk))
-  while (!output.includes('the service answers')) {
-    if (child.exitCode !== null) throw new Error(output)
+  return { child, output: () => output }
+}
+
+interface Site {
+  db: TestDatabase
+  wechatUrl: string
+}
+
+/** The environment of `serve` in production. */
+export const production = ({ db, wechatUrl }: Site) => ({
+  NODE_ENV: 'production',
+  PORT: '0',
+  DATABASE_URL: db.webUrl,
+  JWT_SECRET,
+  SITE_URL: 'https://auth.example.com',
+  WECHAT_APP_ID: SIMULATOR_APP_ID,
+  WECHAT_APP_SECRET: SIMULATOR_APP_SECRET,
+  WECHAT_API_URL: wechatUrl,
+})
+
+/** Sends a signal to a process; the exit code with which it ends. */
+export async function end(child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM') {
+  const exited = once(child, 'exit')
+  child.kill(signal)
+  return (await exited)[0] as number | null
+}
+
+/** `postgraphile-wechat serve` in production, which answers already. */
+export async function launchServe(site: Site) {
+  const { child, output } = launch('serve', production(site))
+  while (!output().includes('the service answers')) {
+    if (child.exitCode !== null) throw new Error(output())
     await sleep(20)
   }
-  const keys = {
-    anon: await makeApiKey(JWT_SECRET, 'anon'),
-    service_role: await makeApiKey(JWT_SECRET, 'service_role'),
-  }
-  const stop = async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return child.exitCode
-    const exited = once(child, 'exit')
-    child.kill('SIGTERM')
-    return (await exited)[0] as number | null
-  }
   return {
-    url: /"url":"([^"]+)"/.exec(output)![1]!,
     child,
-    keys,
-    anonKey: keys.anon,
-    stop,
-    close: async () => void (await stop()),
-  } as ServeProcess
+    output,
+    node: { url: /"url":"([^"]+)"/.exec(output())![1]! } as Node,
+    keys: {
+      anon: await makeApiKey(JWT_SECRET, 'anon'),
+      service_role: await makeApiKey(JWT_SECRET, 'service_role'),
+    },
+  }
 }
+export type ServeProcess = Awaited<ReturnType<typeof launchServe>>
