@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isStorableText } from '../db/text.ts'
 import type { SourceUser } from './users.ts'
 
 /** The columns of a file; only the id must be there. */
@@ -40,7 +41,7 @@ function readObject(text: string): string | undefined {
   try {
     const value: unknown = JSON.parse(text, (key, member) => {
       for (const part of [key, member])
-        if (typeof part === 'string' && (part.includes('\0') || !part.isWellFormed())) throw new Error()
+        if (typeof part === 'string' && !isStorableText(part)) throw new Error()
       return member
     })
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? text : undefined

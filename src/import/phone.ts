@@ -1,16 +1,12 @@
-import { parsePhoneNumberFromString } from 'libphonenumber-js/max'
-import { toE164 } from '../wechat/phone.ts'
+import { isAssigned, isOfTwoCountries, toE164 } from '../wechat/phone.ts'
 import type { BareNumbers } from './options.ts'
 
 export type ParsedPhone = { phone: string } | { fault: 'phone_ambiguous' | 'phone_unusable' } | undefined
 
-/** A mobile number of the mainland without its country code; or one of North America with it. */
-const LOOKS_MAINLAND = /^1[3-9][0-9]{9}$/
-
 /**
  * The E.164 number of what another service calls a phone; undefined: no phone. GoTrue keeps the digits of E.164 without
  * plus, MemFire mainland numbers without country code. Where the country is read off digits without plus, the number
- * must be one of an assigned range: a national number of some other country must not become somebody's elsewhere.
+ * must be assigned.
  */
 export function parsePhone(text: string | null, bareNumbers: BareNumbers | undefined): ParsedPhone {
   const written = text?.trim()
@@ -18,7 +14,7 @@ export function parsePhone(text: string | null, bareNumbers: BareNumbers | undef
   if (written.startsWith('+')) return orUnusable(toE164({ phoneNumber: written }))
   if (!/^[0-9][0-9 ()-]*$/.test(written)) return { fault: 'phone_unusable' }
   const digits = written.replace(/[^0-9]/g, '')
-  if (!LOOKS_MAINLAND.test(digits)) return orUnusable(assigned(digits.replace(/^00/, '')))
+  if (!isOfTwoCountries(digits)) return orUnusable(assigned(digits.replace(/^00/, '')))
   if (bareNumbers === undefined) return { fault: 'phone_ambiguous' }
   return orUnusable(
     bareNumbers === 'china' ? toE164({ phoneNumber: digits, countryCode: '86' }) : assigned(digits),
@@ -30,7 +26,7 @@ const orUnusable = (phone: string | undefined): ParsedPhone =>
 
 function assigned(digits: string): string | undefined {
   const phone = toE164({ phoneNumber: `+${digits}` })
-  return phone && parsePhoneNumberFromString(phone)?.isValid() ? phone : undefined
+  return phone && isAssigned(phone) ? phone : undefined
 }
 
 /** A phone, in whatever form, fit for a terminal: `+86138****8000`. At least four characters are hidden. */

@@ -1,14 +1,13 @@
 // What administrators send, for src/rest/admin_routes.ts.
-import { parsePhoneNumberFromString } from 'libphonenumber-js/max'
 import { z } from 'zod'
 import type { UserChanges } from '../db/statements.ts'
+import { isStorableText } from '../db/text.ts'
 import { Metadata } from '../rpc/update_current_user.ts'
-import { toE164 } from '../wechat/phone.ts'
+import { isAssigned, isOfTwoCountries, toE164 } from '../wechat/phone.ts'
 import { BanDuration } from './ban_duration.ts'
 
 export const Uuid = z.guid('is not a uuid')
 
-const AMBIGUOUS = /^1[3-9]\d{9}$/
 const WITH_COUNTRY = 'write it with plus and country code'
 
 /** E.164 with plus, or without it, as auth-js sends phones; empty: none. */
@@ -19,12 +18,10 @@ const Phone = z.string('is not a string').transform((text, { addIssue }) => {
   }
   if (text === '') return ''
   if (!/^\+?[1-9]\d{4,14}$/.test(text)) return fail('is not an E.164 number: plus, country code, number')
-  if (AMBIGUOUS.test(text)) return fail(`could be a mainland or a North American number: ${WITH_COUNTRY}`)
+  if (isOfTwoCountries(text)) return fail(`could be a mainland or a North American number: ${WITH_COUNTRY}`)
   const phone = toE164({ phoneNumber: `+${text.replace('+', '')}` })
   if (phone === undefined) return fail(`is not a phone number: ${WITH_COUNTRY}`)
-  // Where the country is read off digits, a national number of some other country must not become somebody's there.
-  const isAssigned = parsePhoneNumberFromString(phone)?.isValid()
-  return text.startsWith('+') || isAssigned ? phone : fail(`is not a number in use: ${WITH_COUNTRY}`)
+  return text.startsWith('+') || isAssigned(phone) ? phone : fail(`is not a number in use: ${WITH_COUNTRY}`)
 })
 
 /** The numbers that a search may mean: a bare one may be national, as REST answers show those of the mainland. */
@@ -35,7 +32,7 @@ export const Reason = z
   .string('is not a string')
   .regex(/\S/, 'is empty')
   .max(500, 'is longer than 500 characters')
-  .refine(text => text.isWellFormed() && !text.includes('\0'), 'holds a NUL or half a character')
+  .refine(isStorableText, 'holds a NUL or half a character')
   .nullish()
   .transform(reason => reason ?? 'over REST, with the service-role key')
 

@@ -1,15 +1,16 @@
 import { z } from 'zod'
 import { type UserRow, updateUser } from '../db/statements.ts'
+import { isStorableText } from '../db/text.ts'
 import { type Rpc, requireUser } from './rpc.ts'
 
 const MAX_DEPTH = 32
 
 /**
- * PostgreSQL's text holds neither NUL nor half a character, and what is nested without end nobody can read. 1e400 is
- * infinite here and would be null there, which takes a key away.
+ * What is nested without end nobody can read. 1e400 is infinite here and would be null in the database, which takes a key
+ * away.
  */
 const isStorable = (value: unknown, depth = 0): boolean => {
-  if (typeof value === 'string') return value.isWellFormed() && !value.includes('\0')
+  if (typeof value === 'string') return isStorableText(value)
   if (typeof value === 'number') return Number.isFinite(value)
   if (typeof value !== 'object' || value === null) return true
   if (depth === MAX_DEPTH) return false

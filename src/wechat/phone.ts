@@ -18,6 +18,15 @@ export function toE164({ phoneNumber, purePhoneNumber, countryCode }: PhoneInfo)
   return parsed?.isPossible() && /^\+[1-9][0-9]{4,14}$/.test(parsed.number) ? parsed.number : undefined
 }
 
+/** A mobile number of the mainland without its country code; or one of North America with it. */
+export const isOfTwoCountries = (digits: string) => /^1[3-9][0-9]{9}$/.test(digits)
+
+/**
+ * Whether an E.164 number lies in an assigned range. Where the country was read off digits without plus it has to: a
+ * national number of some other country must not become somebody's elsewhere.
+ */
+export const isAssigned = (phone: string) => parsePhoneNumberFromString(phone)?.isValid() ?? false
+
 /** How REST shows a phone: see `PHONE_FORMAT`. No phone is "". */
 export function formatPhone(phone: string | null, format: 'wechat' | 'e164' | 'gotrue'): string {
   if (phone === null) return ''
