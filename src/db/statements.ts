@@ -50,7 +50,7 @@ export interface CodeDone {
 
 export type CodeClaim = CodeDone | { state: 'pending' } | { state: 'claimed'; openid: string | null }
 
-/** Every statement of the web service, in one place: each is one call of one SQL function, whose comment says more. */
+/** Every statement of the web service but those for administrators (admin_statements.ts): each is one call of one SQL function, whose comment says more. */
 export const statements = {
   getUser: { name: 'get_user', text: 'select auth_private.get_user($1) as user_json' },
   signIn: {
@@ -100,35 +100,6 @@ export const statements = {
     name: 'count_operations',
     text: 'select key, points, ms_left from auth_private.count_operations($1, $2, $3)',
   },
-  adminListUsers: {
-    name: 'admin_list_users',
-    text: 'select total, users from auth_private.admin_list_users($1, $2, $3, $4, $5)',
-  },
-  adminGetUser: { name: 'admin_get_user', text: 'select auth_private.admin_get_user($1) as user_json' },
-  adminCreateUser: {
-    name: 'admin_create_user',
-    text: 'select auth_private.admin_create_user($1, $2, $3) as user_json',
-  },
-  adminUpdateUser: {
-    name: 'admin_update_user',
-    text: 'select auth_private.admin_update_user($1, $2, $3) as user_json',
-  },
-  adminDeleteUser: {
-    name: 'admin_delete_user',
-    text: 'select auth_private.admin_delete_user($1, $2, $3) as user_json',
-  },
-  adminListSessions: {
-    name: 'admin_list_sessions',
-    text: 'select auth_private.admin_list_sessions($1) as sessions',
-  },
-  adminEndSessions: {
-    name: 'admin_end_sessions',
-    text: 'select auth_private.admin_end_sessions($1, $2, $3) as ended',
-  },
-  adminListAudit: {
-    name: 'admin_list_audit',
-    text: 'select total, entries from auth_private.admin_list_audit($1, $2, $3, $4)',
-  },
   schemaVersion: {
     name: 'schema_version',
     text: 'select coalesce(max(version), 0) as version from auth_private.migrations',
@@ -160,6 +131,10 @@ export interface OpenSession {
   /** Of the access token. */
   claims: Record<string, unknown>
 }
+
+/** Runs a statement whose answer is one user. */
+export const userOf = async (db: Database, statement: Statement, values: unknown[]) =>
+  (await db.one<{ user_json: UserRow }>(statement, values)).user_json
 
 export const getUser = (db: Database, sessionId: string) => userOf(db, statements.getUser, [sessionId])
 
@@ -237,9 +212,6 @@ export const refreshSession = (
   token: TokenClaims,
 ) => db.one<Refreshed>(statements.refreshSession, [sessionId, counter, timebox, inactivity, token])
 
-const userOf = async (db: Database, statement: Statement, values: unknown[]) =>
-  (await db.one<{ user_json: UserRow }>(statement, values)).user_json
-
 export const updateUser = (db: Database, sessionId: string, userMetadata: object) =>
   userOf(db, statements.updateUser, [sessionId, userMetadata])
 
@@ -292,86 +264,6 @@ export const putAccessToken = async (
       token?.expires_in ?? null,
     ])
   ).expires_at
-
-/** What an administrator wants of a user; what is not in it stays. */
-export interface UserChanges {
-  /** E.164 with plus; empty: none. */
-  phone?: string
-  /** Merged, key by key. */
-  user_metadata?: Record<string, unknown>
-  app_metadata?: Record<string, unknown>
-  /** From now, by the database's clock; 0: not banned. */
-  ban_seconds?: number
-}
-
-export interface UserFilter {
-  id: string | null
-  /** E.164 with plus; one of them. */
-  phones: string[] | null
-  openid: string | null
-}
-
-export const adminListUsers = (
-  db: Database,
-  limit: number,
-  offset: number,
-  { id, phones, openid }: UserFilter,
-) =>
-  db.one<{ total: string; users: UserRow[] }>(statements.adminListUsers, [limit, offset, id, phones, openid])
-
-export const adminGetUser = (db: Database, userId: string): Promise<UserRow | null> =>
-  userOf(db, statements.adminGetUser, [userId])
-
-export const adminCreateUser = (
-  db: Database,
-  userId: string | undefined,
-  changes: UserChanges,
-  reason: string,
-) => userOf(db, statements.adminCreateUser, [userId ?? null, changes, reason])
-
-export const adminUpdateUser = (db: Database, userId: string, changes: UserChanges, reason: string) =>
-  userOf(db, statements.adminUpdateUser, [userId, changes, reason])
-
-export const adminDeleteUser = (db: Database, userId: string, reason: string, isHard: boolean) =>
-  userOf(db, statements.adminDeleteUser, [userId, reason, isHard])
-
-export interface SessionRow {
-  id: string
-  user_id: string
-  created_at: string
-  refreshed_at: string
-}
-
-export const adminListSessions = async (db: Database, userId: string) =>
-  (await db.one<{ sessions: SessionRow[] }>(statements.adminListSessions, [userId])).sessions
-
-/** `sessionId` undefined: all. Answers how many were ended. */
-export const adminEndSessions = async (
-  db: Database,
-  userId: string,
-  sessionId: string | undefined,
-  reason: string,
-) => (await db.one<{ ended: number }>(statements.adminEndSessions, [userId, sessionId ?? null, reason])).ended
-
-/** A row of `auth.audit_log_entries`. */
-export interface AuditRow {
-  id: number
-  created_at: string
-  action: string
-  user_id: string | null
-  actor: string
-  session_id: string | null
-  details: Record<string, unknown>
-}
-
-export const adminListAudit = (
-  db: Database,
-  limit: number,
-  offset: number,
-  userId: string | null,
-  action: string | null,
-) =>
-  db.one<{ total: string; entries: AuditRow[] }>(statements.adminListAudit, [limit, offset, userId, action])
 
 /** How often each key was counted in its window, these operations included, and how long the window still runs. */
 export const countOperations = (db: Database, keys: string[], points: number[], windowMs: number[]) =>

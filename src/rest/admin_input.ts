@@ -1,6 +1,6 @@
 // What administrators send, for src/rest/admin_routes.ts.
 import { z } from 'zod'
-import type { UserChanges } from '../db/statements.ts'
+import type { UserChanges } from '../db/admin_statements.ts'
 import { isStorableText } from '../db/text.ts'
 import { Metadata } from '../rpc/update_current_user.ts'
 import { isAssigned, isOfTwoCountries, toE164 } from '../wechat/phone.ts'

@@ -11,7 +11,7 @@ import {
   adminListSessions,
   adminListUsers,
   adminUpdateUser,
-} from '../db/statements.ts'
+} from '../db/admin_statements.ts'
 import { AppError } from '../errors.ts'
 import { identify, parseInput } from '../rpc/rpc.ts'
 import type { Services } from '../services.ts'

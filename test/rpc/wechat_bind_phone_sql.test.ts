@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { jest } from '@jest/globals'
 import pg from 'pg'
+import { adminStatements } from '../../src/db/admin_statements.ts'
 import { statements } from '../../src/db/statements.ts'
 import {
   bindEntrances,
@@ -88,12 +89,15 @@ test('signing in and reading the current user cost one statement each', async ()
   expect(executed()).toEqual(['wechat_sign_in', 'get_user', 'get_user'])
 })
 
-test.each(Object.values(statements))('$name is a statement of this schema', async ({ text }) => {
-  const client = new pg.Client({ connectionString: db.webUrl })
-  await client.connect()
-  try {
-    await client.query(`prepare statement_under_test as ${text}`)
-  } finally {
-    await client.end()
-  }
-})
+test.each(Object.values({ ...statements, ...adminStatements }))(
+  '$name is a statement of this schema',
+  async ({ text }) => {
+    const client = new pg.Client({ connectionString: db.webUrl })
+    await client.connect()
+    try {
+      await client.query(`prepare statement_under_test as ${text}`)
+    } finally {
+      await client.end()
+    }
+  },
+)
