@@ -13,6 +13,7 @@ grant usage on schema auth to anon;
 grant usage on schema auth to auth_binder;
 grant usage on schema auth to auth_holder;
 grant usage on schema auth to auth_keeper;
+grant usage on schema auth to auth_merger;
 grant usage on schema auth to auth_signer;
 grant usage on schema auth to auth_steward;
 grant usage on schema auth to authenticated;
@@ -26,12 +27,13 @@ grant usage on schema auth_private to auth_courier;
 grant usage on schema auth_private to auth_holder;
 grant usage on schema auth_private to auth_keeper;
 grant usage on schema auth_private to auth_limiter;
+grant usage on schema auth_private to auth_merger;
 grant usage on schema auth_private to auth_signer;
 grant usage on schema auth_private to auth_steward;
 grant usage on schema auth_private to authenticator;
 
 -- owners of functions, for as long as this runs
-grant create on schema auth, auth_private to auth_binder, auth_claims, auth_courier, auth_holder, auth_keeper, auth_limiter, auth_signer, auth_steward;
+grant create on schema auth, auth_private to auth_binder, auth_claims, auth_courier, auth_holder, auth_keeper, auth_limiter, auth_merger, auth_signer, auth_steward;
 
 -- table auth.audit_log_entries
 create table auth.audit_log_entries (
@@ -50,7 +52,7 @@ alter table auth.audit_log_entries enable row level security;
 comment on table auth.audit_log_entries is 'What happened to accounts: appended to, never changed.';
 comment on column auth.audit_log_entries.id is 'In the order of writing.';
 comment on column auth.audit_log_entries.created_at is 'The time of the transaction.';
-comment on column auth.audit_log_entries.action is 'user_signed_up, user_signed_in, user_signed_out, session_expired, refresh_token_reused, sessions_ended; user_created, user_imported, user_updated, user_banned, user_unbanned, user_deleted; identity_linked, identity_unlinked; phone_bound, phone_refused, phone_unbound.';
+comment on column auth.audit_log_entries.action is 'user_signed_up, user_signed_in, user_signed_out, session_expired, refresh_token_reused, sessions_ended; user_created, user_imported, user_updated, user_banned, user_unbanned, user_merged, user_deleted; identity_linked, identity_unlinked; phone_bound, phone_refused, phone_unbound.';
 comment on column auth.audit_log_entries.user_id is 'Whose account it is.';
 comment on column auth.audit_log_entries.actor is 'user, or admin:<database login> for the functions of administrators.';
 comment on column auth.audit_log_entries.session_id is 'The session in which it happened; null for administrators.';
@@ -60,6 +62,7 @@ grant select on table auth.audit_log_entries to service_role;
 grant insert (action, user_id, actor, session_id, details) on table auth.audit_log_entries to auth_binder;
 grant insert (action, user_id, actor, session_id, details) on table auth.audit_log_entries to auth_holder;
 grant insert (action, user_id, actor, session_id, details) on table auth.audit_log_entries to auth_keeper;
+grant insert (action, user_id, actor, session_id, details) on table auth.audit_log_entries to auth_merger;
 grant insert (action, user_id, actor, session_id, details) on table auth.audit_log_entries to auth_signer;
 grant insert (action, user_id, actor, session_id, details) on table auth.audit_log_entries to auth_steward;
 
@@ -94,12 +97,47 @@ comment on column auth.identities.last_sign_in_at is 'When somebody last signed 
 grant select on table auth.identities to auth_binder;
 grant select, delete on table auth.identities to auth_holder;
 grant select on table auth.identities to auth_keeper;
+grant select on table auth.identities to auth_merger;
 grant select on table auth.identities to auth_signer;
 grant select on table auth.identities to auth_steward;
 grant select on table auth.identities to service_role;
 grant insert (user_id, provider, appid, provider_id, unionid), update (provider_id, unionid, updated_at) on table auth.identities to auth_holder;
+grant update (user_id, updated_at) on table auth.identities to auth_merger;
 grant insert (user_id, provider, appid, provider_id, unionid), update (unionid, updated_at, last_sign_in_at) on table auth.identities to auth_signer;
 grant update (provider_id, unionid, updated_at) on table auth.identities to auth_steward;
+
+-- table auth.phone_changes
+create table auth.phone_changes (
+  id bigint generated always as identity not null,
+  user_id uuid not null,
+  former text,
+  phone text,
+  how text not null,
+  actor text not null,
+  changed_at timestamp with time zone default now() not null,
+  constraint phone_changes_pkey PRIMARY KEY (id),
+  constraint phone_changes_is_a_change CHECK ((former IS DISTINCT FROM phone))
+);
+CREATE INDEX phone_changes_changed_at_idx ON auth.phone_changes USING btree (changed_at);
+CREATE INDEX phone_changes_phone_idx ON auth.phone_changes USING btree (phone) WHERE (phone IS NOT NULL);
+CREATE INDEX phone_changes_user_id_idx ON auth.phone_changes USING btree (user_id, id);
+alter table auth.phone_changes enable row level security;
+comment on table auth.phone_changes is 'The phones that a user had: written whenever auth.users.phone changes, whoever changes it. A merge moves it to the survivor, a deletion empties it.';
+comment on column auth.phone_changes.id is 'In the order of writing.';
+comment on column auth.phone_changes.user_id is 'Whose phone changed.';
+comment on column auth.phone_changes.former is 'The phone before, E.164 with plus; null: none.';
+comment on column auth.phone_changes.phone is 'The phone since then, E.164 with plus; null: none.';
+comment on column auth.phone_changes.how is 'bind: by a code of the phone button; unbind: by the user himself; admin_bind, admin_unbind: by an administrator; reassign: as a recycled number, from one user to another; merge: with another account of his; sql: by a statement of the schema''s owner, the import among them.';
+comment on column auth.phone_changes.actor is 'user, or admin:<database login>.';
+comment on column auth.phone_changes.changed_at is 'The time of the transaction.';
+grant delete on table auth.phone_changes to auth_holder;
+grant select on table auth.phone_changes to auth_merger;
+grant delete on table auth.phone_changes to auth_steward;
+grant select on table auth.phone_changes to service_role;
+grant insert (user_id, former, phone, how, actor) on table auth.phone_changes to auth_binder;
+grant select (user_id) on table auth.phone_changes to auth_holder;
+grant insert (user_id, former, phone, how, actor), update (user_id) on table auth.phone_changes to auth_merger;
+grant select (user_id), insert (user_id, former, phone, how, actor) on table auth.phone_changes to auth_steward;
 
 -- table auth.sessions
 create table auth.sessions (
@@ -126,6 +164,7 @@ grant select on table auth.sessions to service_role;
 grant select (id, user_id), update (id) on table auth.sessions to auth_binder;
 grant select (id, user_id), update (id) on table auth.sessions to auth_holder;
 grant update (refresh_counter, refreshed_at) on table auth.sessions to auth_keeper;
+grant select (id, user_id), update (user_id) on table auth.sessions to auth_merger;
 grant insert (user_id) on table auth.sessions to auth_signer;
 
 -- table auth.users
@@ -177,12 +216,14 @@ comment on column auth.users.merged_into is 'The user into which this one was me
 grant select on table auth.users to auth_binder;
 grant select on table auth.users to auth_holder;
 grant select on table auth.users to auth_keeper;
+grant select on table auth.users to auth_merger;
 grant select on table auth.users to auth_signer;
 grant select, delete on table auth.users to auth_steward;
 grant select on table auth.users to service_role;
 grant update (phone, phone_confirmed_at, phone_raw, updated_at) on table auth.users to auth_binder;
 grant update (wechat_id, wechat_unionid, user_metadata, updated_at, deleted_at) on table auth.users to auth_holder;
 grant update (updated_at) on table auth.users to auth_keeper;
+grant update (id, phone, phone_confirmed_at, phone_raw, wechat_id, wechat_unionid, app_metadata, user_metadata, updated_at, last_sign_in_at, banned_until, merged_into) on table auth.users to auth_merger;
 grant insert (wechat_id, wechat_unionid, app_metadata), update (wechat_unionid, updated_at, last_sign_in_at) on table auth.users to auth_signer;
 grant insert (id, app_metadata, user_metadata), update (phone, phone_confirmed_at, phone_raw, app_metadata, user_metadata, updated_at, banned_until, deleted_at) on table auth.users to auth_steward;
 grant select (id, phone, phone_confirmed_at, wechat_id, wechat_unionid, app_metadata, user_metadata, created_at, updated_at, last_sign_in_at) on table auth.users to authenticated;
@@ -209,6 +250,7 @@ comment on column auth_private.events.created_at is 'When it happened; timestamp
 comment on column auth_private.events.relayed_at is 'When it became a job; null: not yet.';
 grant insert (type, user_id, data) on table auth_private.events to auth_binder;
 grant insert (type, user_id, data) on table auth_private.events to auth_holder;
+grant insert (type, user_id, data) on table auth_private.events to auth_merger;
 grant insert (type, user_id, data) on table auth_private.events to auth_signer;
 grant insert (type, user_id, data) on table auth_private.events to auth_steward;
 
@@ -300,6 +342,8 @@ comment on column auth_private.wechat_codes.wechat_rid is 'WeChat''s rid of that
 comment on column auth_private.wechat_codes.created_at is 'When the code was first seen.';
 comment on column auth_private.wechat_codes.redeemed_at is 'When the outcome was written.';
 grant select, insert, update on table auth_private.wechat_codes to auth_binder;
+grant select on table auth_private.wechat_codes to auth_merger;
+grant update (user_id, phone_revision) on table auth_private.wechat_codes to auth_merger;
 
 -- function auth.admin_ban_user(uuid,timestamp with time zone,text)
 CREATE OR REPLACE FUNCTION auth.admin_ban_user(user_id uuid, until timestamp with time zone, reason text)
@@ -339,39 +383,11 @@ CREATE OR REPLACE FUNCTION auth.admin_bind_phone(user_id uuid, phone text, reaso
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-declare
-  v_user auth.users;
-  v_former text;
-  v_constraint text;
 begin
-  if admin_bind_phone.phone is null or admin_bind_phone.phone !~ '^\+[1-9][0-9]{4,14}$' then
-    raise exception 'Not an E.164 phone number' using errcode = 'WX001', hint = 'Write it with plus and country code: +8613800138000.';
-  end if;
-  v_user := auth_private.admin_lock_user(admin_bind_phone.user_id, admin_bind_phone.reason);
-  v_former := v_user.phone;
-
-  begin
-    update auth.users u
-    set phone = admin_bind_phone.phone, phone_confirmed_at = now(), updated_at = now(),
-        phone_raw = case when u.phone = admin_bind_phone.phone then u.phone_raw end
-    where u.id = admin_bind_phone.user_id
-    returning * into v_user;
-  exception when unique_violation then
-    get stacked diagnostics v_constraint = constraint_name;
-    if v_constraint is distinct from 'users_phone_key' then raise; end if;
-    raise exception 'Another user has this phone' using errcode = 'WX006',
-      hint = 'auth.admin_find_user tells who; auth.admin_unbind_phone takes it from that user.';
-  end;
-
-  insert into auth.audit_log_entries (action, user_id, actor, details)
-  values ('phone_bound', admin_bind_phone.user_id, 'admin:' || session_user, jsonb_strip_nulls(jsonb_build_object(
-    'source', 'admin', 'reason', auth_private.mask_phones_in(admin_bind_phone.reason), 'phone', auth_private.mask_phone(admin_bind_phone.phone),
-    'former', case when v_former <> admin_bind_phone.phone then auth_private.mask_phone(v_former) end)));
-  if v_former is distinct from admin_bind_phone.phone then
-    insert into auth_private.events (type, user_id, data)
-    values ('phone.bound', admin_bind_phone.user_id, jsonb_build_object('phone', admin_bind_phone.phone));
-  end if;
-  return v_user;
+  perform auth_private.require_phone(admin_bind_phone.phone);
+  return auth_private.admin_give_phone(
+    auth_private.admin_lock_user(admin_bind_phone.user_id, admin_bind_phone.reason),
+    admin_bind_phone.phone, admin_bind_phone.reason, 'admin_bind');
 end
 $function$;
 comment on function auth.admin_bind_phone(uuid,text,text) is 'Gives a living user a phone (E.164 with plus) by an administrator''s word, with the reason, an audit entry and the event phone.bound; the same phone again only renews its time. Raises validation_failed (WX001: not a phone, no reason), user_not_found (WX005), phone_exists (WX006).';
@@ -422,6 +438,7 @@ begin
     update auth.users u set deleted_at = now(), updated_at = now() where u.id = v_user.id returning * into v_user;
     update auth.identities i set provider_id = 'deleted-' || i.id, unionid = null, updated_at = now()
     where i.user_id = v_user.id;
+    delete from auth.phone_changes p where p.user_id = v_user.id;
     delete from auth.sessions s where s.user_id = v_user.id;
   end if;
 
@@ -463,6 +480,138 @@ comment on function auth.admin_find_user(text) is 'Finds users: +… is a phone 
 revoke execute on function auth.admin_find_user(text) from public;
 grant execute on function auth.admin_find_user(text) to service_role;
 
+-- function auth.admin_merge_users(uuid,uuid,text,boolean)
+CREATE OR REPLACE FUNCTION auth.admin_merge_users(from_id uuid, into_id uuid, reason text, dry_run boolean DEFAULT false)
+ RETURNS TABLE("table" text, rows bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_tables text[];
+  v_rows bigint[];
+begin
+  if coalesce(admin_merge_users.reason, '') !~ '\S' then
+    raise exception 'A reason is missing' using errcode = 'WX001', hint = 'Say why, for whoever reads the audit log later.';
+  end if;
+  perform auth_private.lock_merging_users(from_id, into_id);
+  begin
+    select array_agg(m."table"), array_agg(m.rows) into v_tables, v_rows
+    from auth_private.merge_users(
+      from_id, into_id, 'admin:' || session_user, null, auth_private.mask_phones_in(admin_merge_users.reason)) m;
+    if dry_run then
+      raise exception using errcode = 'triggered_action_exception';
+    end if;
+  exception when triggered_action_exception then
+    if not dry_run then raise; end if; -- not ours
+  end;
+  return query select * from unnest(v_tables, v_rows);
+end
+$function$;
+comment on function auth.admin_merge_users(uuid,uuid,text,boolean) is 'Merges the account from_id into the account into_id, with the reason and an audit entry for both; with dry_run it says what would happen, and changes nothing. What a merge does, and in which order: auth_private.merge_users. Answers each table with the number of rows that go to the survivor. Raises validation_failed (WX001: no reason; one and the same; rows of a table cannot go), user_not_found (WX005: unknown, deleted, merged), identity_already_exists (WX007: both have an openid in one app).';
+revoke execute on function auth.admin_merge_users(uuid,uuid,text,boolean) from public;
+grant execute on function auth.admin_merge_users(uuid,uuid,text,boolean) to service_role;
+alter function auth.admin_merge_users(uuid,uuid,text,boolean) owner to auth_merger;
+
+-- function auth.admin_reassign_phone(uuid,text,text)
+CREATE OR REPLACE FUNCTION auth.admin_reassign_phone(user_id uuid, phone text, reason text)
+ RETURNS auth.users
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_owner_id uuid;
+  v_owner auth.users;
+  v_user auth.users;
+begin
+  perform auth_private.require_phone(admin_reassign_phone.phone);
+  select u.id into v_owner_id from auth.users u
+  where u.phone = admin_reassign_phone.phone and u.deleted_at is null and u.merged_into is null
+    and u.id <> admin_reassign_phone.user_id;
+  -- Both, in the order of their ids, as merges lock them.
+  if v_owner_id < admin_reassign_phone.user_id then
+    perform from auth.users u where u.id = v_owner_id for no key update;
+  end if;
+  v_user := auth_private.admin_lock_user(admin_reassign_phone.user_id, admin_reassign_phone.reason);
+  select * into v_owner from auth.users u where u.id = v_owner_id for no key update;
+
+  if v_owner.phone = admin_reassign_phone.phone then
+    perform auth_private.admin_take_phone(v_owner, admin_reassign_phone.reason, 'reassign');
+  end if;
+  return auth_private.admin_give_phone(v_user, admin_reassign_phone.phone, admin_reassign_phone.reason, 'reassign');
+end
+$function$;
+comment on function auth.admin_reassign_phone(uuid,text,text) is 'Gives a living user a phone (E.164 with plus) and takes it from whoever has it, in one step: for a number that the carrier has given to somebody else. Both get an audit entry with the reason, and phone.unbound and phone.bound tell of it. Raises validation_failed (WX001: not a phone, no reason), user_not_found (WX005), and phone_exists (WX006) where a third user got the phone at this very moment.';
+revoke execute on function auth.admin_reassign_phone(uuid,text,text) from public;
+grant execute on function auth.admin_reassign_phone(uuid,text,text) to service_role;
+alter function auth.admin_reassign_phone(uuid,text,text) owner to auth_steward;
+
+-- function auth.admin_register_owned_table(regclass,name,text)
+CREATE OR REPLACE FUNCTION auth.admin_register_owned_table("table" regclass, user_column name, on_conflict text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_table text := admin_register_owned_table."table"::text;
+  v_oid oid := admin_register_owned_table."table"::oid;
+  v_class pg_class;
+  v_schema name;
+  v_attnum smallint;
+  v_policy name := left('auth_merger_' || admin_register_owned_table.user_column, 63);
+begin
+  select * into v_class from pg_class c where c.oid = v_oid;
+  select n.nspname into v_schema from pg_namespace n where n.oid = v_class.relnamespace;
+  if not found or admin_register_owned_table.user_column is null then
+    raise exception 'The table or its column is missing' using errcode = 'WX001';
+  end if;
+  if coalesce(admin_register_owned_table.on_conflict not in ('move', 'keep', 'refuse'), true) then
+    raise exception 'on_conflict is neither move, keep nor refuse' using errcode = 'WX001',
+      hint = 'move: all rows go to the survivor; keep: but those that collide with a row of his; refuse: no merge where both have rows.';
+  end if;
+  if v_class.relkind not in ('r', 'p') or v_class.relispartition
+    or v_schema in ('auth', 'auth_private', 'graphile_worker', 'pg_catalog', 'information_schema') then
+    raise exception '% is not a table of the application', v_table using errcode = 'WX001',
+      hint = 'Register tables, and of a partitioned one the table as a whole.';
+  end if;
+  if not pg_has_role(current_user, v_class.relowner, 'usage') then
+    raise exception '% belongs to another role', v_table using errcode = 'WX001',
+      hint = format('Let %s register it.', quote_ident(v_class.relowner::regrole::text));
+  end if;
+  select a.attnum into v_attnum from pg_attribute a
+  where a.attrelid = v_oid and a.attname = admin_register_owned_table.user_column and not a.attisdropped
+    and a.attnum > 0 and a.atttypid = 'uuid'::regtype and a.attgenerated = '';
+  if not found then
+    raise exception '% has no column % of the type uuid', v_table, quote_ident(admin_register_owned_table.user_column)
+      using errcode = 'WX001', hint = 'Register the column that holds the user''s id.';
+  end if;
+  if not exists (
+    select from pg_index i
+    where i.indrelid = v_oid and i.indisvalid and i.indpred is null and i.indkey[0] = v_attnum
+  ) then
+    raise exception '%.% has no index', v_table, quote_ident(admin_register_owned_table.user_column) using errcode = 'WX001',
+      hint = format('A merge would read the whole table: create index on %s (%I);', v_table, admin_register_owned_table.user_column);
+  end if;
+  perform auth.require_mergeable(v_oid);
+
+  if not has_schema_privilege('auth_merger', v_schema, 'usage') then
+    execute format('grant usage on schema %I to auth_merger', v_schema);
+  end if;
+  execute format('grant select, delete on %s to auth_merger', v_table);
+  execute format('grant update (%I) on %s to auth_merger', admin_register_owned_table.user_column, v_table);
+  execute format('drop policy if exists %I on %s', v_policy, v_table);
+  execute format(
+    'create policy %I on %s to auth_merger using (%I = any (string_to_array(nullif(current_setting(''request.merge'', true), ''''), '','')::uuid[]))',
+    v_policy, v_table, admin_register_owned_table.user_column);
+  execute format('comment on policy %I on %s is %L', v_policy, v_table,
+    admin_register_owned_table.on_conflict || ': when two accounts are merged (auth.admin_register_owned_table)');
+end
+$function$;
+comment on function auth.admin_register_owned_table(regclass,name,text) is 'Lets merges take along the rows of a table of the application whose user_column (uuid, with an index of its own or first in one) holds the user''s id. on_conflict: move (all rows go to the survivor; where a constraint forbids that, the merge is refused), keep (they go, but for those that collide with a row of the survivor by a unique index, which are deleted), refuse (where both accounts have rows, the merge is refused). Call it as the owner of the table; again, to change on_conflict. It grants auth_merger, as whom merges run, select, delete and update of that column, and adds a policy for the two accounts at hand. To end it: drop that policy (auth_merger_<column>). Raises validation_failed (WX001: not a table, not yours, no such column, no index, restrictive policies).';
+revoke execute on function auth.admin_register_owned_table(regclass,name,text) from public;
+grant execute on function auth.admin_register_owned_table(regclass,name,text) to service_role;
+
 -- function auth.admin_unbind_phone(uuid,text)
 CREATE OR REPLACE FUNCTION auth.admin_unbind_phone(user_id uuid, reason text)
  RETURNS auth.users
@@ -472,25 +621,12 @@ CREATE OR REPLACE FUNCTION auth.admin_unbind_phone(user_id uuid, reason text)
 AS $function$
 declare
   v_user auth.users;
-  v_former text;
 begin
   v_user := auth_private.admin_lock_user(admin_unbind_phone.user_id, admin_unbind_phone.reason);
-  v_former := v_user.phone;
-  if v_former is null then
+  if v_user.phone is null then
     return v_user;
   end if;
-
-  update auth.users u
-  set phone = null, phone_confirmed_at = null, phone_raw = null, updated_at = now()
-  where u.id = admin_unbind_phone.user_id
-  returning * into v_user;
-
-  insert into auth.audit_log_entries (action, user_id, actor, details)
-  values ('phone_unbound', admin_unbind_phone.user_id, 'admin:' || session_user, jsonb_build_object(
-    'source', 'admin', 'reason', auth_private.mask_phones_in(admin_unbind_phone.reason), 'phone', auth_private.mask_phone(v_former)));
-  insert into auth_private.events (type, user_id, data)
-  values ('phone.unbound', admin_unbind_phone.user_id, jsonb_build_object('phone', v_former));
-  return v_user;
+  return auth_private.admin_take_phone(v_user, admin_unbind_phone.reason, 'admin_unbind');
 end
 $function$;
 comment on function auth.admin_unbind_phone(uuid,text) is 'Takes the phone from a living user, with the reason, an audit entry and the event phone.unbound; where there is no phone, nothing happens. Raises validation_failed (WX001: no reason) and user_not_found (WX005).';
@@ -510,8 +646,32 @@ grant execute on function auth.jwt() to anon;
 grant execute on function auth.jwt() to auth_binder;
 grant execute on function auth.jwt() to auth_holder;
 grant execute on function auth.jwt() to auth_keeper;
+grant execute on function auth.jwt() to auth_merger;
 grant execute on function auth.jwt() to authenticated;
 grant execute on function auth.jwt() to service_role;
+
+-- function auth.require_mergeable(oid)
+CREATE OR REPLACE FUNCTION auth.require_mergeable(p_table oid)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if exists (
+    select from pg_policy p
+    where p.polrelid = p_table and not p.polpermissive
+      and (p.polroles = '{0}' or 'auth_merger'::regrole = any (p.polroles))
+  ) then
+    raise exception 'Restrictive policies of % would hide rows from a merge', p_table::regclass using errcode = 'WX001',
+      hint = 'Name the roles whom they are for (to authenticated, anon), instead of all.';
+  end if;
+end
+$function$;
+comment on function auth.require_mergeable(oid) is 'Whether a merge sees all rows of two users in a registered table. Raises validation_failed (WX001) where a restrictive policy hides some.';
+revoke execute on function auth.require_mergeable(oid) from public;
+grant execute on function auth.require_mergeable(oid) to auth_merger;
+grant execute on function auth.require_mergeable(oid) to service_role;
 
 -- function auth.role()
 CREATE OR REPLACE FUNCTION auth.role()
@@ -573,6 +733,26 @@ $function$;
 comment on function auth.users_forget_deleted() is 'Trigger function: empties what is personal when deleted_at is set. The openids are in auth.identities.';
 revoke execute on function auth.users_forget_deleted() from public;
 
+-- function auth.users_note_phone_change()
+CREATE OR REPLACE FUNCTION auth.users_note_phone_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_change text := coalesce(nullif(current_setting('request.phone_change', true), ''), 'sql,admin:' || session_user);
+begin
+  insert into auth.phone_changes (user_id, former, phone, how, actor)
+  values (new.id, case when tg_op = 'UPDATE' then old.phone end, new.phone,
+    split_part(v_change, ',', 1), substr(v_change, strpos(v_change, ',') + 1));
+  -- For this change alone: the next one of this transaction may be another's.
+  perform set_config('request.phone_change', '', true);
+  return null;
+end
+$function$;
+comment on function auth.users_note_phone_change() is 'Trigger function: writes auth.phone_changes. How the phone changes, and by whom, stands in the setting request.phone_change (<how>,<actor>), which the functions of this schema set right before.';
+revoke execute on function auth.users_note_phone_change() from public;
+
 -- function auth_private.access_token_claims(uuid,jsonb)
 CREATE OR REPLACE FUNCTION auth_private.access_token_claims(p_session_id uuid, p_token jsonb)
  RETURNS jsonb
@@ -606,6 +786,84 @@ comment on function auth_private.access_token_claims(uuid,jsonb) is 'The claims 
 revoke execute on function auth_private.access_token_claims(uuid,jsonb) from public;
 grant execute on function auth_private.access_token_claims(uuid,jsonb) to authenticator;
 alter function auth_private.access_token_claims(uuid,jsonb) owner to auth_keeper;
+
+-- function auth_private.signing_identity()
+CREATE OR REPLACE FUNCTION auth_private.signing_identity()
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+RETURN (NULLIF(current_setting('request.wechat'::text, true), ''::text))::jsonb;
+comment on function auth_private.signing_identity() is 'Who is signing in, by WeChat''s word: {appid, openid, unionid}. What the policies of auth_signer, auth_holder and auth_merger compare with.';
+revoke execute on function auth_private.signing_identity() from public;
+grant execute on function auth_private.signing_identity() to auth_holder;
+grant execute on function auth_private.signing_identity() to auth_merger;
+grant execute on function auth_private.signing_identity() to auth_signer;
+
+-- function auth_private.accounts_of_unionid()
+CREATE OR REPLACE FUNCTION auth_private.accounts_of_unionid(OUT merged uuid, OUT survivor uuid)
+ RETURNS record
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ WITH one AS (
+          SELECT u.id,
+             u.phone,
+             u.phone_confirmed_at,
+             u.phone_raw,
+             u.phone_revision,
+             u.wechat_id,
+             u.wechat_unionid,
+             u.app_metadata,
+             u.user_metadata,
+             u.created_at,
+             u.updated_at,
+             u.last_sign_in_at,
+             u.banned_until,
+             u.deleted_at,
+             u.merged_into
+            FROM (auth.identities i
+              JOIN auth.users u ON ((u.id = i.user_id)))
+           WHERE ((i.provider = 'wechat_mini'::text) AND (i.appid = (auth_private.signing_identity() ->> 'appid'::text)) AND (i.provider_id = (auth_private.signing_identity() ->> 'openid'::text)) AND (u.deleted_at IS NULL))
+         ), other AS (
+          SELECT u.id,
+             u.phone,
+             u.phone_confirmed_at,
+             u.phone_raw,
+             u.phone_revision,
+             u.wechat_id,
+             u.wechat_unionid,
+             u.app_metadata,
+             u.user_metadata,
+             u.created_at,
+             u.updated_at,
+             u.last_sign_in_at,
+             u.banned_until,
+             u.deleted_at,
+             u.merged_into
+            FROM auth.users u
+           WHERE ((u.wechat_unionid = (auth_private.signing_identity() ->> 'unionid'::text)) AND (u.deleted_at IS NULL) AND (u.merged_into IS NULL))
+         ), pair AS (
+          SELECT one.id AS one,
+             other.id AS other,
+             (ROW((one.phone IS NULL), one.created_at, one.id) < ROW((other.phone IS NULL), other.created_at, other.id)) AS one_stays
+            FROM one,
+             other
+           WHERE ((one.id <> other.id) AND COALESCE((GREATEST(one.banned_until, other.banned_until) <= now()), true) AND ((one.phone = other.phone) IS NOT FALSE))
+         )
+  SELECT
+         CASE
+             WHEN pair.one_stays THEN pair.other
+             ELSE pair.one
+         END AS one,
+         CASE
+             WHEN pair.one_stays THEN pair.one
+             ELSE pair.other
+         END AS other
+    FROM pair;
+END;
+comment on function auth_private.accounts_of_unionid() is 'The account of the openid that signs in, and another one that has its unionid: which of them is to be merged into which. Nulls: there is no other, one of them is banned, or they have different phones.';
+revoke execute on function auth_private.accounts_of_unionid() from public;
+grant execute on function auth_private.accounts_of_unionid() to auth_merger;
 
 -- function auth_private.admin_create_user(uuid,jsonb,text)
 CREATE OR REPLACE FUNCTION auth_private.admin_create_user(p_user_id uuid, p_changes jsonb, p_reason text)
@@ -718,6 +976,47 @@ comment on function auth_private.admin_get_user(uuid) is 'The user of this id, l
 revoke execute on function auth_private.admin_get_user(uuid) from public;
 grant execute on function auth_private.admin_get_user(uuid) to authenticator;
 alter function auth_private.admin_get_user(uuid) owner to auth_steward;
+
+-- function auth_private.admin_give_phone(auth.users,text,text,text)
+CREATE OR REPLACE FUNCTION auth_private.admin_give_phone(p_user auth.users, p_phone text, p_reason text, p_how text)
+ RETURNS auth.users
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_user auth.users;
+  v_constraint text;
+begin
+  begin
+    perform set_config('request.phone_change', p_how || ',admin:' || session_user, true);
+    update auth.users u
+    set phone = p_phone, phone_confirmed_at = now(), updated_at = now(),
+        phone_raw = case when u.phone = p_phone then u.phone_raw end
+    where u.id = p_user.id
+    returning * into v_user;
+    perform set_config('request.phone_change', '', true);
+  exception when unique_violation then
+    get stacked diagnostics v_constraint = constraint_name;
+    if v_constraint is distinct from 'users_phone_key' then raise; end if;
+    raise exception 'Another user has this phone' using errcode = 'WX006',
+      hint = 'auth.admin_find_user tells who; auth.admin_reassign_phone takes it from that user, if it is not his any more.';
+  end;
+
+  insert into auth.audit_log_entries (action, user_id, actor, details)
+  values ('phone_bound', v_user.id, 'admin:' || session_user, jsonb_strip_nulls(jsonb_build_object(
+    'source', case p_how when 'reassign' then 'reassign' else 'admin' end,
+    'reason', auth_private.mask_phones_in(p_reason), 'phone', auth_private.mask_phone(p_phone),
+    'former', case when p_user.phone <> p_phone then auth_private.mask_phone(p_user.phone) end)));
+  if p_user.phone is distinct from p_phone then
+    insert into auth_private.events (type, user_id, data)
+    values ('phone.bound', v_user.id, jsonb_build_object('phone', p_phone));
+  end if;
+  return v_user;
+end
+$function$;
+comment on function auth_private.admin_give_phone(auth.users,text,text,text) is 'Writes a phone (E.164 with plus) to a locked user, with audit entry and event; p_how: admin_bind or reassign (auth.phone_changes.how). Answers him as he is then. Raises phone_exists (WX006).';
+revoke execute on function auth_private.admin_give_phone(auth.users,text,text,text) from public;
+grant execute on function auth_private.admin_give_phone(auth.users,text,text,text) to auth_steward;
 
 -- function auth_private.admin_list_audit(integer,integer,uuid,text)
 CREATE OR REPLACE FUNCTION auth_private.admin_list_audit(p_limit integer, p_offset integer, p_user_id uuid, p_action text, OUT total bigint, OUT entries jsonb)
@@ -833,6 +1132,34 @@ $function$;
 comment on function auth_private.admin_lock_user(uuid,text,boolean) is 'The user, living unless is_living is false, locked for an administrator''s change. Raises validation_failed (WX001: no reason) and user_not_found (WX005).';
 revoke execute on function auth_private.admin_lock_user(uuid,text,boolean) from public;
 grant execute on function auth_private.admin_lock_user(uuid,text,boolean) to auth_steward;
+
+-- function auth_private.admin_take_phone(auth.users,text,text)
+CREATE OR REPLACE FUNCTION auth_private.admin_take_phone(p_user auth.users, p_reason text, p_how text)
+ RETURNS auth.users
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_user auth.users;
+begin
+  perform set_config('request.phone_change', p_how || ',admin:' || session_user, true);
+  update auth.users u
+  set phone = null, phone_confirmed_at = null, phone_raw = null, updated_at = now()
+  where u.id = p_user.id
+  returning * into v_user;
+
+  insert into auth.audit_log_entries (action, user_id, actor, details)
+  values ('phone_unbound', v_user.id, 'admin:' || session_user, jsonb_build_object(
+    'source', case p_how when 'reassign' then 'reassign' else 'admin' end,
+    'reason', auth_private.mask_phones_in(p_reason), 'phone', auth_private.mask_phone(p_user.phone)));
+  insert into auth_private.events (type, user_id, data)
+  values ('phone.unbound', v_user.id, jsonb_build_object('phone', p_user.phone));
+  return v_user;
+end
+$function$;
+comment on function auth_private.admin_take_phone(auth.users,text,text) is 'Takes the phone from a locked user who has one, with audit entry and event; p_how: admin_unbind or reassign (auth.phone_changes.how). Answers him as he is then.';
+revoke execute on function auth_private.admin_take_phone(auth.users,text,text) from public;
+grant execute on function auth_private.admin_take_phone(auth.users,text,text) to auth_steward;
 
 -- function auth_private.admin_update_user(uuid,jsonb,text)
 CREATE OR REPLACE FUNCTION auth_private.admin_update_user(p_user_id uuid, p_changes jsonb, p_reason text)
@@ -963,6 +1290,7 @@ begin
   update auth.users u set deleted_at = now(), updated_at = now() where u.id = v_user.id;
   update auth.identities i set provider_id = 'deleted-' || i.id, unionid = null, updated_at = now()
   where i.user_id = v_user.id;
+  delete from auth.phone_changes p where p.user_id = v_user.id;
 
   insert into auth.audit_log_entries (action, user_id, actor, session_id)
   values ('user_deleted', v_user.id, 'user', p_session_id);
@@ -1029,14 +1357,21 @@ CREATE OR REPLACE FUNCTION auth_private.hold_session(p_session_id uuid, p_to_wri
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+  v_user_id uuid;
 begin
   perform set_config('request.jwt.claims', jsonb_build_object('session_id', p_session_id)::text, true);
-  if p_to_write then
-    perform from auth.users u where u.id = (select auth_private.session_user_id()) for no key update;
-  else
-    perform from auth.users u where u.id = (select auth_private.session_user_id()) for key share;
-  end if;
-  perform from auth.sessions s where s.id = p_session_id for key share;
+  loop
+    v_user_id := auth_private.session_user_id();
+    if p_to_write then
+      perform from auth.users u where u.id = v_user_id for no key update;
+    else
+      perform from auth.users u where u.id = v_user_id for key share;
+    end if;
+    perform from auth.sessions s where s.id = p_session_id for key share;
+    -- He may have been merged into another one while his lock was waited for; then that one is to be locked.
+    exit when auth_private.session_user_id() is not distinct from v_user_id;
+  end loop;
   return auth_private.enter_session(p_session_id);
 end
 $function$;
@@ -1044,6 +1379,74 @@ comment on function auth_private.hold_session(uuid,boolean) is 'As enter_session
 revoke execute on function auth_private.hold_session(uuid,boolean) from public;
 grant execute on function auth_private.hold_session(uuid,boolean) to auth_binder;
 grant execute on function auth_private.hold_session(uuid,boolean) to auth_holder;
+
+-- function auth_private.joined_metadata(auth.users,auth.users)
+CREATE OR REPLACE FUNCTION auth_private.joined_metadata(p_from auth.users, p_into auth.users, OUT app_metadata jsonb, OUT user_metadata jsonb, OUT dropped jsonb)
+ RETURNS record
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  app_metadata := p_from.app_metadata || p_into.app_metadata;
+  user_metadata := p_from.user_metadata || p_into.user_metadata;
+  -- They stand in every access token (auth_private.merge_metadata).
+  if octet_length(app_metadata::text) > 4096 then app_metadata := p_into.app_metadata; end if;
+  if octet_length(user_metadata::text) > 4096 then user_metadata := p_into.user_metadata; end if;
+  select coalesce(jsonb_agg(lost.name order by lost.name), '[]') into dropped
+  from (
+    select 'app_metadata.' || e.key from jsonb_each(p_from.app_metadata) e
+    where joined_metadata.app_metadata -> e.key is distinct from e.value
+    union all
+    select 'user_metadata.' || e.key from jsonb_each(p_from.user_metadata) e
+    where joined_metadata.user_metadata -> e.key is distinct from e.value
+  ) lost (name);
+end
+$function$;
+comment on function auth_private.joined_metadata(auth.users,auth.users) is 'The metadata of two accounts as one: the survivor''s keys win; his alone, where together they are more than 4096 bytes of JSON. dropped: an array of the other''s keys that are lost, such as user_metadata.nickname.';
+revoke execute on function auth_private.joined_metadata(auth.users,auth.users) from public;
+grant execute on function auth_private.joined_metadata(auth.users,auth.users) to auth_merger;
+
+-- function auth_private.lock_merging_users(uuid,uuid,uuid)
+CREATE OR REPLACE FUNCTION auth_private.lock_merging_users(p_from uuid, p_into uuid, p_held uuid DEFAULT NULL::uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_id uuid;
+begin
+  perform set_config('request.merge', p_from || ',' || p_into, true);
+  -- Transactions of the application in which one of the two acts: they end before the merge, or begin after it
+  -- (auth_private.request_claims).
+  foreach v_id in array array[least(p_from, p_into), greatest(p_from, p_into)] loop
+    if p_held is null then
+      perform pg_advisory_xact_lock(hashtextextended('user:' || v_id, 0));
+    elsif not pg_try_advisory_xact_lock(hashtextextended('user:' || v_id, 0)) then
+      raise exception 'One of the two accounts is in use' using errcode = 'lock_not_available';
+    end if;
+  end loop;
+
+  -- In the order of their ids, so that merges that cross wait for one another. Whoever holds a row already waits for none: he
+  -- fails, gives it up, and comes again.
+  if p_held is null then
+    foreach v_id in array array[least(p_from, p_into), greatest(p_from, p_into)] loop
+      -- The survivor's key stays, so rows that refer to him may be written meanwhile.
+      if v_id = p_into then
+        perform from auth.users u where u.id = v_id for no key update;
+      else
+        perform from auth.users u where u.id = v_id for update;
+      end if;
+    end loop;
+  else
+    perform from auth.users u where u.id = p_into for no key update nowait;
+    perform from auth.users u where u.id = p_from for update nowait;
+  end if;
+end
+$function$;
+comment on function auth_private.lock_merging_users(uuid,uuid,uuid) is 'Makes these two the accounts that auth_merger may change, and locks them. p_held: one of them whose row the transaction has locked already; then nothing is waited for. Raises lock_not_available (55P03).';
+revoke execute on function auth_private.lock_merging_users(uuid,uuid,uuid) from public;
+grant execute on function auth_private.lock_merging_users(uuid,uuid,uuid) to auth_merger;
 
 -- function auth_private.mask_phone(text)
 CREATE OR REPLACE FUNCTION auth_private.mask_phone(p_phone text)
@@ -1054,6 +1457,7 @@ RETURN (("left"(p_phone, LEAST(GREATEST((length(p_phone) - 8), 1), 6)) || '****'
 comment on function auth_private.mask_phone(text) is 'An E.164 phone fit for logs and audit: +86138****8000. At least four digits are hidden.';
 revoke execute on function auth_private.mask_phone(text) from public;
 grant execute on function auth_private.mask_phone(text) to auth_binder;
+grant execute on function auth_private.mask_phone(text) to auth_merger;
 grant execute on function auth_private.mask_phone(text) to auth_steward;
 
 -- function auth_private.mask_phones_in(text)
@@ -1064,7 +1468,85 @@ CREATE OR REPLACE FUNCTION auth_private.mask_phones_in(p_text text)
 RETURN regexp_replace(translate(p_text, '０１２３４５６７８９＋'::text, '0123456789+'::text), '(?:\+(?:[0-9][ ().-]{0,3}){3,12}|1[3-9][0-9][ ().-]{0,2}[0-9]{4}[ .-]?|\(?0[1-9][0-9]{1,2}[ ().-]{1,2}[0-9]{3,4}[ .-]?|[0-9]{6,})((?:[0-9][ .-]?){3}[0-9])(?![0-9])'::text, '****\1'::text, 'g'::text);
 comment on function auth_private.mask_phones_in(text) is 'Free text fit for the audit log: what looks like a phone (a plus and 7 digits, a mainland mobile or landline number, or 10 digits and more; grouped by spaces, dots, hyphens, brackets, and full-width digits too) keeps its last four digits.';
 revoke execute on function auth_private.mask_phones_in(text) from public;
+grant execute on function auth_private.mask_phones_in(text) to auth_merger;
 grant execute on function auth_private.mask_phones_in(text) to auth_steward;
+
+-- function auth_private.merge_by_unionid()
+CREATE OR REPLACE FUNCTION auth_private.merge_by_unionid()
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '2s'
+AS $function$
+declare
+  v_seen record;
+  v_locked record;
+begin
+  select * into v_seen from auth_private.accounts_of_unionid();
+  if v_seen.merged is null then
+    return false;
+  end if;
+  perform auth_private.lock_merging_users(v_seen.merged, v_seen.survivor);
+  select * into v_locked from auth_private.accounts_of_unionid();
+  if v_locked is distinct from v_seen then
+    return false;
+  end if;
+  perform auth_private.merge_users(v_seen.merged, v_seen.survivor, 'user', null, 'unionid');
+  return true;
+exception when sqlstate 'WX001' or sqlstate 'WX005' or sqlstate 'WX007' or lock_not_available then
+  return false;
+end
+$function$;
+comment on function auth_private.merge_by_unionid() is 'Makes one account of two that WeChat says are one person''s: that of the openid that signs in, and that of its unionid. Answers whether it did; not where one of them is banned, where they have different phones, where both have an openid in one app, or where rows of the application cannot go.';
+revoke execute on function auth_private.merge_by_unionid() from public;
+grant execute on function auth_private.merge_by_unionid() to auth_signer;
+alter function auth_private.merge_by_unionid() owner to auth_merger;
+
+-- function auth_private.merge_into_phone_owner(uuid,text,text)
+CREATE OR REPLACE FUNCTION auth_private.merge_into_phone_owner(p_session_id uuid, p_appid text, p_phone text, OUT refusal text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_from uuid;
+  v_owner auth.users;
+begin
+  perform set_config('request.phone', p_phone, true);
+  v_from := auth_private.session_user_id();
+  select * into v_owner from auth.users u where u.phone = p_phone and u.deleted_at is null and u.merged_into is null;
+  if not found then
+    return;
+  end if;
+
+  perform auth_private.lock_merging_users(v_from, v_owner.id, p_held => v_from);
+  select * into v_owner from auth.users u where u.id = v_owner.id;
+  if v_owner.phone is distinct from p_phone or v_owner.deleted_at is not null or v_owner.merged_into is not null then
+    return;
+  end if;
+  if v_owner.banned_until > now() then
+    refusal := 'owner_banned';
+  elsif exists (
+    select from auth.identities i
+    where i.user_id = v_owner.id and i.provider = 'wechat_mini' and i.appid = p_appid
+  ) then
+    refusal := 'owner_has_identity';
+  else
+    begin
+      perform auth_private.merge_users(v_from, v_owner.id, 'user', p_session_id, 'phone');
+    exception when sqlstate 'WX001' or sqlstate 'WX007' then
+      get stacked diagnostics refusal = table_name;
+      refusal := coalesce('rows of ' || nullif(refusal, ''), 'owner_has_identity');
+    end;
+  end if;
+end
+$function$;
+comment on function auth_private.merge_into_phone_owner(uuid,text,text) is 'Merges the session''s user, whose row the transaction has locked, into the living owner of a phone, if that one is not banned and has no identity of this app. Answers null, or why not: owner_banned, owner_has_identity, or "rows of <table>" that cannot go. Null too where the phone has no owner any more. Raises lock_not_available (55P03): come again.';
+revoke execute on function auth_private.merge_into_phone_owner(uuid,text,text) from public;
+grant execute on function auth_private.merge_into_phone_owner(uuid,text,text) to auth_binder;
+alter function auth_private.merge_into_phone_owner(uuid,text,text) owner to auth_merger;
 
 -- function auth_private.merge_metadata(jsonb,jsonb)
 CREATE OR REPLACE FUNCTION auth_private.merge_metadata(p_old jsonb, p_changes jsonb)
@@ -1089,6 +1571,215 @@ comment on function auth_private.merge_metadata(jsonb,jsonb) is 'Metadata after 
 revoke execute on function auth_private.merge_metadata(jsonb,jsonb) from public;
 grant execute on function auth_private.merge_metadata(jsonb,jsonb) to auth_holder;
 grant execute on function auth_private.merge_metadata(jsonb,jsonb) to auth_steward;
+
+-- function auth_private.merge_owned_rows(regclass,name,text,uuid,uuid)
+CREATE OR REPLACE FUNCTION auth_private.merge_owned_rows(p_table regclass, p_column name, p_on_conflict text, p_from uuid, p_into uuid, OUT moved bigint, OUT dropped bigint)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_keys record;
+  v_has_both boolean;
+  v_has_left boolean;
+  v_dropped bigint;
+begin
+  perform auth.require_mergeable(p_table);
+  dropped := 0;
+  if p_on_conflict = 'refuse' then
+    execute format('select exists (select from %1$s where %2$I = $1) and exists (select from %1$s where %2$I = $2)', p_table, p_column)
+    into v_has_both using p_from, p_into;
+    if v_has_both then
+      raise exception 'Both accounts have rows in the table %', p_table using errcode = 'WX001', table = p_table::text,
+        hint = 'Decide which rows stay, and delete the others.';
+    end if;
+  elsif p_on_conflict = 'keep' then
+    for v_keys in select * from auth_private.unique_keys_with(p_table, p_column) loop
+      execute format(
+        'with kept as (select %2$s from %1$s where %3$I = $2 and %4$s)
+         delete from %1$s where %3$I = $1 and %4$s and exists (select from kept where %5$s)',
+        p_table, v_keys.expressions, p_column, v_keys.predicate, v_keys.comparison)
+      using p_from, p_into;
+      get diagnostics v_dropped = row_count;
+      dropped := dropped + v_dropped;
+    end loop;
+  end if;
+
+  execute format('update %1$s set %2$I = $2 where %2$I = $1', p_table, p_column) using p_from, p_into;
+  get diagnostics moved = row_count;
+  -- A trigger of the application's may have had another opinion.
+  execute format('select exists (select from %s where %I = $1)', p_table, p_column) into v_has_left using p_from;
+  if v_has_left then
+    raise exception 'Rows of the table % would stay behind', p_table using errcode = 'WX001', table = p_table::text;
+  end if;
+exception
+  when unique_violation or exclusion_violation then
+    raise exception 'Rows of the table % collide with rows of the survivor', p_table using errcode = 'WX001', table = p_table::text,
+      hint = 'Delete what is there twice; or register the table with on_conflict => ''keep'', if the survivor''s rows may win.';
+  when others then
+    -- Locks, a shutdown, a full disk: the same merge may succeed later.
+    if sqlstate ~ '^(40|53|55|57|58|WX)' then raise; end if;
+    raise exception 'Rows of the table % cannot be moved: % (%)', p_table, auth_private.mask_phones_in(sqlerrm), sqlstate
+      using errcode = 'WX001', table = p_table::text;
+end
+$function$;
+comment on function auth_private.merge_owned_rows(regclass,name,text,uuid,uuid) is 'Gives one user''s rows of a registered table to another one, as its on_conflict says (auth.admin_register_owned_table), and answers how many were moved, and how many of on_conflict keep were dropped. Raises validation_failed (WX001, with the table) where that cannot be.';
+revoke execute on function auth_private.merge_owned_rows(regclass,name,text,uuid,uuid) from public;
+grant execute on function auth_private.merge_owned_rows(regclass,name,text,uuid,uuid) to auth_merger;
+
+-- function auth_private.merge_users(uuid,uuid,text,uuid,text)
+CREATE OR REPLACE FUNCTION auth_private.merge_users(p_from uuid, p_into uuid, p_actor text, p_session_id uuid, p_reason text, OUT "table" text, OUT rows bigint)
+ RETURNS SETOF record
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_from auth.users;
+  v_into auth.users;
+  v_gives_phone boolean;
+  v_phone_revision integer;
+  v_owned record;
+  v_result record;
+  v_app_metadata jsonb;
+  v_user_metadata jsonb;
+  v_dropped jsonb;
+  v_moved jsonb := '{}';
+begin
+  if p_from = p_into then
+    raise exception 'This is one account, not two' using errcode = 'WX001';
+  end if;
+  select * into v_from from auth.users u where u.id = p_from and u.deleted_at is null and u.merged_into is null;
+  if not found then
+    raise exception 'There is no such user to be merged' using errcode = 'WX005', hint = 'auth.admin_find_user finds users by phone, id or openid.';
+  end if;
+  select * into v_into from auth.users u where u.id = p_into and u.deleted_at is null and u.merged_into is null;
+  if not found then
+    raise exception 'There is no such user to merge into' using errcode = 'WX005', hint = 'auth.admin_find_user finds users by phone, id or openid.';
+  end if;
+  if exists (
+    select from auth.identities i join auth.identities o on o.provider = i.provider and o.appid = i.appid
+    where i.user_id = p_from and o.user_id = p_into
+  ) then
+    raise exception 'Both accounts have a WeChat identity of the same app' using errcode = 'WX007',
+      hint = 'A person has one openid in an app: these are two people, or one of them has to be unlinked first.';
+  end if;
+  v_gives_phone := v_into.phone is null and v_from.phone is not null;
+  select * into v_app_metadata, v_user_metadata, v_dropped from auth_private.joined_metadata(v_from, v_into);
+
+  -- The tombstone: nothing personal, and where the account has gone.
+  update auth.users u
+  set phone = null, phone_confirmed_at = null, phone_raw = null, wechat_id = null, wechat_unionid = null,
+      app_metadata = '{}', user_metadata = '{}', merged_into = p_into, updated_at = now()
+  where u.id = p_from;
+  update auth.users u set merged_into = p_into where u.merged_into = p_from;
+
+  if v_gives_phone then
+    perform set_config('request.phone_change', 'merge,' || p_actor, true);
+  elsif v_from.phone is not null then
+    insert into auth.phone_changes (user_id, former, how, actor) values (p_into, v_from.phone, 'merge', p_actor);
+  end if;
+  update auth.users u
+  set phone = coalesce(u.phone, v_from.phone),
+      phone_confirmed_at = case when v_gives_phone then v_from.phone_confirmed_at else u.phone_confirmed_at end,
+      phone_raw = case when v_gives_phone then v_from.phone_raw else u.phone_raw end,
+      wechat_id = coalesce(u.wechat_id, v_from.wechat_id),
+      wechat_unionid = coalesce(u.wechat_unionid, v_from.wechat_unionid),
+      app_metadata = v_app_metadata, user_metadata = v_user_metadata,
+      last_sign_in_at = greatest(u.last_sign_in_at, v_from.last_sign_in_at),
+      banned_until = greatest(u.banned_until, v_from.banned_until),
+      updated_at = now()
+  where u.id = p_into
+  returning phone_revision into v_phone_revision;
+
+  "table" := 'auth.identities';
+  update auth.identities i set user_id = p_into, updated_at = now() where i.user_id = p_from;
+  get diagnostics rows = row_count;
+  return next;
+  "table" := 'auth.sessions';
+  update auth.sessions s set user_id = p_into where s.user_id = p_from;
+  get diagnostics rows = row_count;
+  return next;
+  -- A code is answered as before, as long as its phone is still there.
+  "table" := 'auth_private.wechat_codes';
+  update auth_private.wechat_codes c
+  set user_id = p_into,
+      phone_revision = case when v_gives_phone and c.phone_revision = v_from.phone_revision then v_phone_revision else -1 end
+  where c.user_id = p_from;
+  get diagnostics rows = row_count;
+  return next;
+  "table" := 'auth.phone_changes';
+  update auth.phone_changes p set user_id = p_into where p.user_id = p_from;
+  get diagnostics rows = row_count;
+  return next;
+
+  for v_owned in select * from auth_private.owned_tables() loop
+    select * into v_result
+    from auth_private.merge_owned_rows(v_owned."table", v_owned.user_column, v_owned.on_conflict, p_from, p_into);
+    "table" := v_owned."table"::text;
+    rows := v_result.moved;
+    return next;
+    v_moved := v_moved || jsonb_build_object("table", rows);
+    if v_owned.on_conflict = 'keep' then
+      "table" := v_owned."table" || ', dropped';
+      rows := v_result.dropped;
+      return next;
+      v_moved := v_moved || jsonb_build_object("table", rows);
+    end if;
+  end loop;
+  perform auth_private.require_nothing_left(p_from);
+
+  insert into auth.audit_log_entries (action, user_id, actor, session_id, details)
+  values
+    ('user_merged', p_from, p_actor, p_session_id, jsonb_strip_nulls(jsonb_build_object('into', p_into, 'reason', p_reason))),
+    ('user_merged', p_into, p_actor, p_session_id, jsonb_strip_nulls(jsonb_build_object(
+      'from', p_from, 'reason', p_reason, 'rows', v_moved, 'dropped_metadata', nullif(v_dropped, '[]'),
+      'phone', case when v_gives_phone then auth_private.mask_phone(v_from.phone) end,
+      'dropped_phone', case when not v_gives_phone then auth_private.mask_phone(v_from.phone) end)));
+  insert into auth_private.events (type, user_id, data)
+  values ('user.merged', p_from, jsonb_build_object('merged_into', p_into));
+  if v_gives_phone then
+    insert into auth_private.events (type, user_id, data)
+    values ('phone.bound', p_into, jsonb_build_object('phone', v_from.phone));
+  end if;
+end
+$function$;
+comment on function auth_private.merge_users(uuid,uuid,text,uuid,text) is 'Merges one living account into another, in this order, all or nothing. (1) The merged account keeps its row, as a tombstone without anything personal, with merged_into; accounts that were merged into it before follow. (2) The survivor keeps his phone, openid, unionid and creation time, and gets those that he has not; the later of two bans holds; metadata are joined, the survivor''s keys win, and the keys that are lost for that, or because it would be more than 4096 bytes, are listed in the audit log. (3) Identities, sessions (the access tokens of which act as the survivor from now on), codes and the history of phones go to the survivor. (4) So do the rows of registered tables, as auth.admin_register_owned_table says. (5) Nothing of the application''s may be left that refers to the merged account by a foreign key. (6) An audit entry for both, and the event user.merged about the merged account {merged_into}; phone.bound where the survivor got a phone. Answers each table with the number of rows that were moved, and for on_conflict keep of those that were dropped ("<table>, dropped"). Raises validation_failed (WX001: one and the same; rows of a table cannot go), user_not_found (WX005), identity_already_exists (WX007: both have an openid in one app).';
+revoke execute on function auth_private.merge_users(uuid,uuid,text,uuid,text) from public;
+grant execute on function auth_private.merge_users(uuid,uuid,text,uuid,text) to auth_merger;
+
+-- function auth_private.merging_users()
+CREATE OR REPLACE FUNCTION auth_private.merging_users()
+ RETURNS uuid[]
+ LANGUAGE sql
+ STABLE
+RETURN (string_to_array(NULLIF(current_setting('request.merge'::text, true), ''::text), ','::text))::uuid[];
+comment on function auth_private.merging_users() is 'The two accounts that are being merged: what the policies of auth_merger compare with. Setting request.merge: <from>,<into>.';
+revoke execute on function auth_private.merging_users() from public;
+grant execute on function auth_private.merging_users() to auth_merger;
+
+-- function auth_private.owned_tables()
+CREATE OR REPLACE FUNCTION auth_private.owned_tables(OUT "table" regclass, OUT user_column name, OUT on_conflict text)
+ RETURNS SETOF record
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT DISTINCT ON (n.nspname, c.relname, a.attname) (p.polrelid)::regclass AS polrelid,
+     a.attname,
+     split_part(obj_description(p.oid, 'pg_policy'::name), ':'::text, 1) AS split_part
+    FROM ((((pg_policy p
+      JOIN pg_depend d ON (((d.classid = ('pg_policy'::regclass)::oid) AND (d.objid = p.oid) AND (d.refclassid = ('pg_class'::regclass)::oid) AND (d.refobjid = p.polrelid))))
+      JOIN pg_attribute a ON (((a.attrelid = d.refobjid) AND (a.attnum = d.refobjsubid) AND (a.attnum > 0))))
+      JOIN pg_class c ON ((c.oid = p.polrelid)))
+      JOIN pg_namespace n ON ((n.oid = c.relnamespace)))
+   WHERE ((p.polroles = ARRAY( SELECT r.oid
+            FROM pg_roles r
+           WHERE (r.rolname = 'auth_merger'::name))) AND (p.polname ~~ 'auth\_merger\_%'::text) AND (n.nspname <> ALL (ARRAY['auth'::text, 'auth_private'::text])))
+   ORDER BY n.nspname, c.relname, a.attname;
+END;
+comment on function auth_private.owned_tables() is 'The tables that auth.admin_register_owned_table has registered, always in the same order: the table, its column, and what a conflict does.';
+revoke execute on function auth_private.owned_tables() from public;
+grant execute on function auth_private.owned_tables() to auth_merger;
 
 -- function auth_private.refresh_session(uuid,bigint,integer,integer)
 CREATE OR REPLACE FUNCTION auth_private.refresh_session(p_session_id uuid, p_counter bigint, p_timebox_s integer, p_inactivity_s integer, OUT state text, OUT refresh_counter bigint, OUT signed_in_at timestamp with time zone, OUT user_json jsonb)
@@ -1197,14 +1888,76 @@ AS $function$
 declare
   v_user auth.users;
 begin
-  v_user := auth_private.enter_session((p_claims ->> 'session_id')::uuid);
+  -- What this transaction writes for the user a merge must find (auth_private.lock_merging_users).
+  loop
+    v_user := auth_private.enter_session((p_claims ->> 'session_id')::uuid);
+    perform pg_advisory_xact_lock_shared(hashtextextended('user:' || v_user.id, 0));
+    exit when auth_private.session_user_id() = v_user.id;
+  end loop;
   return (p_claims || jsonb_build_object('sub', v_user.id))::text;
 end
 $function$;
-comment on function auth_private.request_claims(jsonb) is 'The claims of a verified user token as GraphQL''s transaction sets them: sub is the user whose session this is now. Raises session_not_found (WX003) and user_banned (WX004), so that no query of an ended session runs.';
+comment on function auth_private.request_claims(jsonb) is 'The claims of a verified user token as GraphQL''s transaction sets them: sub is the user whose session this is now. Raises session_not_found (WX003) and user_banned (WX004), so that no query of an ended session runs. Until the transaction ends the user is not merged into another one.';
 revoke execute on function auth_private.request_claims(jsonb) from public;
 grant execute on function auth_private.request_claims(jsonb) to authenticator;
 alter function auth_private.request_claims(jsonb) owner to auth_keeper;
+
+-- function auth_private.require_nothing_left(uuid)
+CREATE OR REPLACE FUNCTION auth_private.require_nothing_left(p_user_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_schema text;
+  v_table text;
+begin
+  select n.nspname, c.relname into v_schema, v_table
+  from pg_constraint f join pg_class c on c.oid = f.conrelid join pg_namespace n on n.oid = c.relnamespace
+  where f.contype = 'f' and f.confrelid = 'auth.users'::regclass and f.confupdtype not in ('a', 'r') and f.conparentid = 0
+    and not exists (
+      select from auth_private.owned_tables() o join pg_attribute a on a.attrelid = o."table" and a.attname = o.user_column
+      where o."table" = f.conrelid and f.conkey = array[a.attnum])
+  limit 1;
+  if found then
+    raise exception 'The table %.% follows a user''s id, and is not registered', v_schema, v_table using errcode = 'WX001',
+      schema = v_schema, table = v_table, hint = 'Register it: auth.admin_register_owned_table.';
+  end if;
+  begin
+    update auth.users u set id = gen_random_uuid() where u.id = p_user_id;
+    set constraints all immediate;
+    raise exception using errcode = 'triggered_action_exception';
+  exception
+    when triggered_action_exception then
+      null; -- undone: nothing refers to him
+    when foreign_key_violation then
+      get stacked diagnostics v_schema = schema_name, v_table = table_name;
+      raise exception 'Rows of the table %.% would stay behind', v_schema, v_table using errcode = 'WX001',
+        schema = v_schema, table = v_table,
+        hint = 'Register each of its columns that refer to users (auth.admin_register_owned_table), or move the rows yourself first.';
+  end;
+end
+$function$;
+comment on function auth_private.require_nothing_left(uuid) is 'Whether a merged account is referred to by a foreign key of any table, registered or not, visible or not. Raises validation_failed (WX001, with the table).';
+revoke execute on function auth_private.require_nothing_left(uuid) from public;
+grant execute on function auth_private.require_nothing_left(uuid) to auth_merger;
+
+-- function auth_private.require_phone(text)
+CREATE OR REPLACE FUNCTION auth_private.require_phone(p_phone text)
+ RETURNS void
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if p_phone is null or p_phone !~ '^\+[1-9][0-9]{4,14}$' then
+    raise exception 'Not an E.164 phone number' using errcode = 'WX001', hint = 'Write it with plus and country code: +8613800138000.';
+  end if;
+end
+$function$;
+comment on function auth_private.require_phone(text) is 'Raises validation_failed (WX001) where a text is no phone as administrators have to write it, E.164 with plus.';
+revoke execute on function auth_private.require_phone(text) from public;
+grant execute on function auth_private.require_phone(text) to auth_steward;
 
 -- function auth_private.session_user_id()
 CREATE OR REPLACE FUNCTION auth_private.session_user_id()
@@ -1217,6 +1970,7 @@ revoke execute on function auth_private.session_user_id() from public;
 grant execute on function auth_private.session_user_id() to auth_binder;
 grant execute on function auth_private.session_user_id() to auth_holder;
 grant execute on function auth_private.session_user_id() to auth_keeper;
+grant execute on function auth_private.session_user_id() to auth_merger;
 
 -- function auth_private.sign_out(uuid,text)
 CREATE OR REPLACE FUNCTION auth_private.sign_out(p_session_id uuid, p_scope text)
@@ -1248,17 +2002,6 @@ revoke execute on function auth_private.sign_out(uuid,text) from public;
 grant execute on function auth_private.sign_out(uuid,text) to authenticator;
 alter function auth_private.sign_out(uuid,text) owner to auth_keeper;
 
--- function auth_private.signing_identity()
-CREATE OR REPLACE FUNCTION auth_private.signing_identity()
- RETURNS jsonb
- LANGUAGE sql
- STABLE
-RETURN (NULLIF(current_setting('request.wechat'::text, true), ''::text))::jsonb;
-comment on function auth_private.signing_identity() is 'Who is signing in, by WeChat''s word: {appid, openid, unionid}. What the policies of auth_signer and auth_holder compare with.';
-revoke execute on function auth_private.signing_identity() from public;
-grant execute on function auth_private.signing_identity() to auth_holder;
-grant execute on function auth_private.signing_identity() to auth_signer;
-
 -- function auth_private.signing_user_id()
 CREATE OR REPLACE FUNCTION auth_private.signing_user_id()
  RETURNS uuid
@@ -1267,7 +2010,35 @@ CREATE OR REPLACE FUNCTION auth_private.signing_user_id()
 RETURN (SELECT i.user_id FROM auth.identities i WHERE ((i.provider = 'wechat_mini'::text) AND (i.appid = (auth_private.signing_identity() ->> 'appid'::text)) AND (i.provider_id = (auth_private.signing_identity() ->> 'openid'::text))));
 comment on function auth_private.signing_user_id() is 'To whom the openid that signs in belongs; null: to nobody yet.';
 revoke execute on function auth_private.signing_user_id() from public;
+grant execute on function auth_private.signing_user_id() to auth_merger;
 grant execute on function auth_private.signing_user_id() to auth_signer;
+
+-- function auth_private.unique_keys_with(regclass,name)
+CREATE OR REPLACE FUNCTION auth_private.unique_keys_with(p_table regclass, p_column name, OUT expressions text, OUT comparison text, OUT predicate text)
+ RETURNS SETOF record
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT string_agg(format('%s as "#%s"'::text, k.expression, k.place), ', '::text ORDER BY k.place) FILTER (WHERE (k.place IS NOT NULL)) AS string_agg,
+     COALESCE(string_agg(format(
+         CASE
+             WHEN i.indnullsnotdistinct THEN '"#%s" is not distinct from (%s)'::text
+             ELSE '"#%s" = (%s)'::text
+         END, k.place, k.expression), ' and '::text ORDER BY k.place) FILTER (WHERE (k.place IS NOT NULL)), 'true'::text) AS "coalesce",
+     COALESCE((('('::text || pg_get_expr(i.indpred, i.indrelid)) || ')'::text), 'true'::text) AS "coalesce"
+    FROM ((pg_index i
+      JOIN pg_attribute a ON (((a.attrelid = i.indrelid) AND (a.attname = unique_keys_with.p_column))))
+      LEFT JOIN LATERAL ( SELECT p.place,
+             pg_get_indexdef(i.indexrelid, p.place, true) AS expression
+            FROM generate_series(1, (i.indnkeyatts)::integer) p(place)
+           WHERE (i.indkey[(p.place - 1)] <> a.attnum)) k ON (true))
+   WHERE ((i.indrelid = (unique_keys_with.p_table)::oid) AND i.indisunique AND i.indisvalid AND (a.attnum = ANY (((i.indkey)::smallint[])[0:(i.indnkeyatts - 1)])))
+   GROUP BY i.indexrelid, i.indrelid, i.indpred, i.indnullsnotdistinct;
+END;
+comment on function auth_private.unique_keys_with(regclass,name) is 'The unique indexes of which a column is part, as SQL for looking who collides: the expressions of the other parts as "#1", "#2", …, how they compare with those of another row, and the index''s predicate.';
+revoke execute on function auth_private.unique_keys_with(regclass,name) from public;
+grant execute on function auth_private.unique_keys_with(regclass,name) to auth_merger;
 
 -- function auth_private.unlink_identity(uuid,uuid)
 CREATE OR REPLACE FUNCTION auth_private.unlink_identity(p_session_id uuid, p_identity_id uuid)
@@ -1404,8 +2175,8 @@ revoke execute on function auth_private.wechat_bind_account(uuid,text,text,text)
 grant execute on function auth_private.wechat_bind_account(uuid,text,text,text) to authenticator;
 alter function auth_private.wechat_bind_account(uuid,text,text,text) owner to auth_holder;
 
--- function auth_private.wechat_bind_phone(uuid,bytea[],uuid,text,text,text,jsonb,integer,text)
-CREATE OR REPLACE FUNCTION auth_private.wechat_bind_phone(p_session_id uuid, p_code_hashes bytea[], p_claim_id uuid, p_appid text, p_verdict text, p_phone text, p_phone_raw jsonb, p_errcode integer, p_rid text, OUT state text, OUT outcome text, OUT wechat_errcode integer, OUT wechat_rid text, OUT user_json jsonb)
+-- function auth_private.wechat_bind_phone(uuid,bytea[],uuid,text,text,text,jsonb,integer,text,boolean)
+CREATE OR REPLACE FUNCTION auth_private.wechat_bind_phone(p_session_id uuid, p_code_hashes bytea[], p_claim_id uuid, p_appid text, p_verdict text, p_phone text, p_phone_raw jsonb, p_errcode integer, p_rid text, p_may_merge boolean, OUT state text, OUT outcome text, OUT wechat_errcode integer, OUT wechat_rid text, OUT user_json jsonb)
  RETURNS record
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1415,6 +2186,7 @@ declare
   v_user auth.users;
   v_former text;
   v_code auth_private.wechat_codes;
+  v_refusal text;
   v_constraint text;
 begin
   -- The user first, then his code: the other way round two binds of one user would deadlock.
@@ -1445,8 +2217,9 @@ begin
 
   state := 'done';
   outcome := p_verdict;
-  if p_verdict = 'phone' then
+  while p_verdict = 'phone' and outcome <> 'bound' loop
     begin
+      perform set_config('request.phone_change', 'bind,user', true);
       update auth.users u
       set phone = p_phone, phone_confirmed_at = now(), phone_raw = p_phone_raw, updated_at = now()
       where u.id = v_user.id
@@ -1457,7 +2230,13 @@ begin
       if v_constraint is distinct from 'users_phone_key' then raise; end if;
       outcome := 'phone_exists';
     end;
-  end if;
+    exit when outcome = 'bound' or not p_may_merge;
+    -- Whose phone it is gets this account; from then on the session is his, and so is everything below.
+    select m.refusal into v_refusal from auth_private.merge_into_phone_owner(p_session_id, p_appid, p_phone) m;
+    exit when v_refusal is not null;
+    v_user := auth_private.enter_session(p_session_id);
+    v_former := v_user.phone;
+  end loop;
 
   insert into auth_private.wechat_codes as c
     (code_hash, appid, user_id, claim_id, claimed_until, outcome, phone_revision, wechat_errcode, wechat_rid, redeemed_at)
@@ -1475,7 +2254,7 @@ begin
       jsonb_strip_nulls(jsonb_build_object(
         'source', 'wechat', 'appid', p_appid, 'phone', auth_private.mask_phone(p_phone),
         'former', case when v_former <> p_phone then auth_private.mask_phone(v_former) end,
-        'reason', case when outcome <> 'bound' then outcome end)));
+        'reason', case when outcome <> 'bound' then outcome end, 'not_merged', v_refusal)));
   end if;
   if outcome = 'bound' and v_former is distinct from p_phone then
     insert into auth_private.events (type, user_id, data)
@@ -1487,10 +2266,26 @@ begin
   user_json := auth_private.user_json(v_user);
 end
 $function$;
-comment on function auth_private.wechat_bind_phone(uuid,bytea[],uuid,text,text,text,jsonb,integer,text) is 'Writes what WeChat said of a code. p_verdict: phone (p_phone, E.164 with plus, and p_phone_raw as WeChat told it), wechat_phone_unusable or wechat_code_invalid (with p_errcode, p_rid). Answers state done and outcome: bound, phone_exists, wechat_phone_unusable, wechat_code_invalid, or wechat_code_used, with the user as he is now; or state pending: another request has the code by now, come again. An outcome is returned, never raised, because it must be kept; the same call again gives the same answer and writes nothing. Raises session_not_found, user_banned.';
+comment on function auth_private.wechat_bind_phone(uuid,bytea[],uuid,text,text,text,jsonb,integer,text,boolean) is 'Writes what WeChat said of a code. p_verdict: phone (p_phone, E.164 with plus, and p_phone_raw as WeChat told it), wechat_phone_unusable or wechat_code_invalid (with p_errcode, p_rid). With p_may_merge the phone of another user is no end: the session''s user is merged into him, where auth_private.merge_into_phone_owner can. Answers state done and outcome: bound, phone_exists, wechat_phone_unusable, wechat_code_invalid, or wechat_code_used, with the user as he is now; or state pending: another request has the code by now, come again. An outcome is returned, never raised, because it must be kept; the same call again gives the same answer and writes nothing. Raises session_not_found (WX003), user_banned (WX004), and where a merge would have to wait for a lock lock_not_available (55P03): call again.';
+revoke execute on function auth_private.wechat_bind_phone(uuid,bytea[],uuid,text,text,text,jsonb,integer,text,boolean) from public;
+grant execute on function auth_private.wechat_bind_phone(uuid,bytea[],uuid,text,text,text,jsonb,integer,text,boolean) to authenticator;
+alter function auth_private.wechat_bind_phone(uuid,bytea[],uuid,text,text,text,jsonb,integer,text,boolean) owner to auth_binder;
+
+-- function auth_private.wechat_bind_phone(uuid,bytea[],uuid,text,text,text,jsonb,integer,text)
+CREATE OR REPLACE FUNCTION auth_private.wechat_bind_phone(p_session_id uuid, p_code_hashes bytea[], p_claim_id uuid, p_appid text, p_verdict text, p_phone text, p_phone_raw jsonb, p_errcode integer, p_rid text, OUT state text, OUT outcome text, OUT wechat_errcode integer, OUT wechat_rid text, OUT user_json jsonb)
+ RETURNS record
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT wechat_bind_phone.state,
+     wechat_bind_phone.outcome,
+     wechat_bind_phone.wechat_errcode,
+     wechat_bind_phone.wechat_rid,
+     wechat_bind_phone.user_json
+    FROM auth_private.wechat_bind_phone(wechat_bind_phone.p_session_id, wechat_bind_phone.p_code_hashes, wechat_bind_phone.p_claim_id, wechat_bind_phone.p_appid, wechat_bind_phone.p_verdict, wechat_bind_phone.p_phone, wechat_bind_phone.p_phone_raw, wechat_bind_phone.p_errcode, wechat_bind_phone.p_rid, false) wechat_bind_phone(state, outcome, wechat_errcode, wechat_rid, user_json);
+END;
+comment on function auth_private.wechat_bind_phone(uuid,bytea[],uuid,text,text,text,jsonb,integer,text) is 'The former signature, for nodes of the version before. It merges nothing.';
 revoke execute on function auth_private.wechat_bind_phone(uuid,bytea[],uuid,text,text,text,jsonb,integer,text) from public;
 grant execute on function auth_private.wechat_bind_phone(uuid,bytea[],uuid,text,text,text,jsonb,integer,text) to authenticator;
-alter function auth_private.wechat_bind_phone(uuid,bytea[],uuid,text,text,text,jsonb,integer,text) owner to auth_binder;
 
 -- function auth_private.wechat_claim_code(uuid,bytea[],text,uuid,integer)
 CREATE OR REPLACE FUNCTION auth_private.wechat_claim_code(p_session_id uuid, p_code_hashes bytea[], p_appid text, p_claim_id uuid, p_lease_ms integer, OUT state text, OUT outcome text, OUT wechat_errcode integer, OUT wechat_rid text, OUT openid text, OUT user_json jsonb)
@@ -1550,8 +2345,8 @@ CREATE OR REPLACE FUNCTION auth_private.wechat_code_outcome(p_code auth_private.
  RETURNS text
  LANGUAGE sql
  STABLE
-RETURN CASE WHEN ((p_code).outcome = 'wechat_code_invalid'::text) THEN (p_code).outcome WHEN (((p_code).user_id <> (p_user).id) AND (NOT (EXISTS (SELECT FROM auth.users t WHERE ((t.id = (wechat_code_outcome.p_code).user_id) AND (t.merged_into = (wechat_code_outcome.p_user).id)))))) THEN 'wechat_code_used'::text WHEN (((p_code).outcome = 'bound'::text) AND ((p_code).phone_revision <> (p_user).phone_revision)) THEN 'wechat_code_used'::text ELSE (p_code).outcome END;
-comment on function auth_private.wechat_code_outcome(auth_private.wechat_codes,auth.users) is 'What a user is told who sends a code that has an outcome: the outcome, if he redeemed it (or an account that was merged into his) and its phone has not left him since; else wechat_code_used. That WeChat refused a code is told to anybody.';
+RETURN CASE WHEN ((p_code).outcome = 'wechat_code_invalid'::text) THEN (p_code).outcome WHEN ((p_code).user_id <> (p_user).id) THEN 'wechat_code_used'::text WHEN (((p_code).outcome = 'bound'::text) AND ((p_code).phone_revision <> (p_user).phone_revision)) THEN 'wechat_code_used'::text ELSE (p_code).outcome END;
+comment on function auth_private.wechat_code_outcome(auth_private.wechat_codes,auth.users) is 'What a user is told who sends a code that has an outcome: the outcome, if he redeemed it and its phone has not left him since; else wechat_code_used. The codes of an account that was merged into his are his (auth_private.merge_users). That WeChat refused a code is told to anybody.';
 revoke execute on function auth_private.wechat_code_outcome(auth_private.wechat_codes,auth.users) from public;
 grant execute on function auth_private.wechat_code_outcome(auth_private.wechat_codes,auth.users) to auth_binder;
 
@@ -1612,6 +2407,7 @@ declare
   v_user auth.users;
   v_user_id uuid;
   v_is_new boolean;
+  v_has_looked boolean := false;
   v_constraint text;
 begin
   perform set_config('request.wechat',
@@ -1624,6 +2420,15 @@ begin
   loop
     v_is_new := false;
     v_user_id := auth_private.signing_user_id();
+    if v_user_id is not null and not v_has_looked and exists (
+      select from auth.users u
+      where u.wechat_unionid = p_unionid and u.id <> v_user_id and u.deleted_at is null and u.merged_into is null
+    ) then
+      -- One person with two accounts. Where they cannot be joined he signs in to the one of this openid.
+      v_has_looked := true;
+      perform auth_private.merge_by_unionid();
+      continue;
+    end if;
     if v_user_id is null then
       begin
         -- Locked before anything is written for him, here and everywhere.
@@ -1661,7 +2466,7 @@ begin
     update auth.users u
     set last_sign_in_at = now(),
         updated_at = now(),
-        -- A unionid that arrives later is noted, unless another living user has it already.
+        -- A unionid that arrives later is noted, unless another living user has it and could not be joined.
         wechat_unionid = case
           when u.wechat_unionid is null and not exists (
             select from auth.users o
@@ -1699,7 +2504,7 @@ begin
   user_json := auth_private.user_json(v_user);
 end
 $function$;
-comment on function auth_private.wechat_sign_in(text,text,text,boolean) is 'Signs in whom WeChat vouches for (p_unionid may be null): the user is created at first sight, or found by the unionid. With p_is_only his other sessions end. Answers the new session, the counter of its first refresh token, its time, and the user. Raises user_banned (WX004).';
+comment on function auth_private.wechat_sign_in(text,text,text,boolean) is 'Signs in whom WeChat vouches for (p_unionid may be null): the user is created at first sight, or found by the unionid; where openid and unionid lead to two accounts, they are merged (merge_by_unionid). With p_is_only his other sessions end. Answers the new session, the counter of its first refresh token, its time, and the user. Raises user_banned (WX004).';
 revoke execute on function auth_private.wechat_sign_in(text,text,text,boolean) from public;
 grant execute on function auth_private.wechat_sign_in(text,text,text,boolean) to authenticator;
 alter function auth_private.wechat_sign_in(text,text,text,boolean) owner to auth_signer;
@@ -1757,6 +2562,45 @@ revoke execute on function auth_private.wechat_take_access_token(text,text,text,
 grant execute on function auth_private.wechat_take_access_token(text,text,text,uuid,integer) to authenticator;
 alter function auth_private.wechat_take_access_token(text,text,text,uuid,integer) owner to auth_courier;
 
+-- function auth_private.wechat_unbind_phone(uuid)
+CREATE OR REPLACE FUNCTION auth_private.wechat_unbind_phone(p_session_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_user auth.users;
+  v_former text;
+begin
+  v_user := auth_private.hold_session(p_session_id, p_to_write => true);
+  v_former := v_user.phone;
+  if v_former is null then
+    return auth_private.user_json(v_user);
+  end if;
+  -- The application's backend may have taken his openid away while he was signed in: the phone is what is left of him.
+  if not exists (select from auth.identities i where i.user_id = v_user.id) then
+    raise exception 'The phone stays: without it nobody could find this account again' using errcode = 'WX008';
+  end if;
+
+  perform set_config('request.phone_change', 'unbind,user', true);
+  update auth.users u
+  set phone = null, phone_confirmed_at = null, phone_raw = null, updated_at = now()
+  where u.id = v_user.id
+  returning * into v_user;
+  insert into auth.audit_log_entries (action, user_id, actor, session_id, details)
+  values ('phone_unbound', v_user.id, 'user', p_session_id,
+    jsonb_build_object('source', 'user', 'phone', auth_private.mask_phone(v_former)));
+  insert into auth_private.events (type, user_id, data)
+  values ('phone.unbound', v_user.id, jsonb_build_object('phone', v_former));
+  return auth_private.user_json(v_user);
+end
+$function$;
+comment on function auth_private.wechat_unbind_phone(uuid) is 'Takes the phone from the session''s user, with an audit entry and the event phone.unbound, and answers him as user_json; where there is none, nothing happens. Raises single_identity_not_deletable (WX008: he has no WeChat identity, so that the phone is all that leads to the account), session_not_found (WX003), user_banned (WX004).';
+revoke execute on function auth_private.wechat_unbind_phone(uuid) from public;
+grant execute on function auth_private.wechat_unbind_phone(uuid) to authenticator;
+alter function auth_private.wechat_unbind_phone(uuid) owner to auth_binder;
+
 -- table auth.audit_log_entries: foreign keys, triggers, policies
 create policy audit_log_entries_binder_insert on auth.audit_log_entries for insert to auth_binder
   with check (((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)) AND (actor = 'user'::text)));
@@ -1764,6 +2608,8 @@ create policy audit_log_entries_holder_insert on auth.audit_log_entries for inse
   with check (((user_id = ( SELECT auth.uid() AS uid)) AND (actor = 'user'::text)));
 create policy audit_log_entries_keeper_insert on auth.audit_log_entries for insert to auth_keeper
   with check (((user_id = ( SELECT auth.uid() AS uid)) AND (actor = 'user'::text)));
+create policy audit_log_entries_merger_insert on auth.audit_log_entries for insert to auth_merger
+  with check ((user_id = ANY (auth_private.merging_users())));
 create policy audit_log_entries_service_role_select on auth.audit_log_entries for select to service_role
   using (true);
 create policy audit_log_entries_signer_insert on auth.audit_log_entries for insert to auth_signer
@@ -1788,6 +2634,10 @@ create policy identities_holder_update on auth.identities for update to auth_hol
   with check (((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)) AND (provider_id = ('deleted-'::text || id)) AND (unionid IS NULL)));
 create policy identities_keeper_select on auth.identities for select to auth_keeper
   using ((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)));
+create policy identities_merger_all on auth.identities for all to auth_merger
+  using ((user_id = ANY (auth_private.merging_users())));
+create policy identities_merger_select_signing on auth.identities for select to auth_merger
+  using ((provider_id = ( SELECT (auth_private.signing_identity() ->> 'openid'::text))));
 create policy identities_service_role_select on auth.identities for select to service_role
   using (true);
 create policy identities_signer_insert on auth.identities for insert to auth_signer
@@ -1803,6 +2653,23 @@ create policy identities_steward_select on auth.identities for select to auth_st
 create policy identities_steward_update on auth.identities for update to auth_steward
   using (true)
   with check (((provider_id = ('deleted-'::text || id)) AND (unionid IS NULL)));
+
+-- table auth.phone_changes: foreign keys, triggers, policies
+alter table auth.phone_changes add constraint phone_changes_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE;
+create policy phone_changes_binder_insert on auth.phone_changes for insert to auth_binder
+  with check (((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)) AND (actor = 'user'::text)));
+create policy phone_changes_holder_all on auth.phone_changes for all to auth_holder
+  using ((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)));
+create policy phone_changes_merger_all on auth.phone_changes for all to auth_merger
+  using ((user_id = ANY (auth_private.merging_users())));
+create policy phone_changes_service_role_select on auth.phone_changes for select to service_role
+  using (true);
+create policy phone_changes_steward_delete on auth.phone_changes for delete to auth_steward
+  using (true);
+create policy phone_changes_steward_insert on auth.phone_changes for insert to auth_steward
+  with check ((actor ~~ 'admin:%'::text));
+create policy phone_changes_steward_select on auth.phone_changes for select to auth_steward
+  using (true);
 
 -- table auth.sessions: foreign keys, triggers, policies
 alter table auth.sessions add constraint sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE;
@@ -1820,6 +2687,10 @@ create policy sessions_holder_select on auth.sessions for select to auth_holder
   using (((id = ((auth.jwt() ->> 'session_id'::text))::uuid) OR (user_id = ( SELECT auth.uid() AS uid))));
 create policy sessions_keeper_all on auth.sessions for all to auth_keeper
   using (((id = ((auth.jwt() ->> 'session_id'::text))::uuid) OR (user_id = ( SELECT auth.uid() AS uid))));
+create policy sessions_merger_all on auth.sessions for all to auth_merger
+  using ((user_id = ANY (auth_private.merging_users())));
+create policy sessions_merger_select_own on auth.sessions for select to auth_merger
+  using ((id = ((auth.jwt() ->> 'session_id'::text))::uuid));
 create policy sessions_service_role_select on auth.sessions for select to service_role
   using (true);
 create policy sessions_signer_delete on auth.sessions for delete to auth_signer
@@ -1837,10 +2708,14 @@ CREATE TRIGGER users_count_phone_change BEFORE UPDATE OF phone ON auth.users FOR
 comment on trigger users_count_phone_change on auth.users is 'Makes replays of an earlier code notice that its phone has left the user.';
 CREATE TRIGGER users_forget_deleted BEFORE UPDATE OF deleted_at ON auth.users FOR EACH ROW WHEN ((new.deleted_at IS NOT NULL)) EXECUTE FUNCTION auth.users_forget_deleted();
 comment on trigger users_forget_deleted on auth.users is 'Makes a soft deletion forget the person.';
+CREATE TRIGGER users_note_first_phone AFTER INSERT ON auth.users FOR EACH ROW WHEN ((new.phone IS NOT NULL)) EXECUTE FUNCTION auth.users_note_phone_change();
+comment on trigger users_note_first_phone on auth.users is 'Begins the history of phones.';
+CREATE TRIGGER users_note_phone_change AFTER UPDATE OF phone ON auth.users FOR EACH ROW WHEN (((new.phone IS DISTINCT FROM old.phone) AND (new.merged_into IS NULL))) EXECUTE FUNCTION auth.users_note_phone_change();
+comment on trigger users_note_phone_change on auth.users is 'Goes on with the history of phones.';
 create policy users_authenticated_select_own on auth.users for select to authenticated
   using (((id = ( SELECT auth.uid() AS uid)) AND (deleted_at IS NULL) AND (merged_into IS NULL)));
 create policy users_binder_select on auth.users for select to auth_binder
-  using (((id = ( SELECT auth_private.session_user_id() AS session_user_id)) OR (merged_into = ( SELECT auth_private.session_user_id() AS session_user_id))));
+  using ((id = ( SELECT auth_private.session_user_id() AS session_user_id)));
 create policy users_binder_update on auth.users for update to auth_binder
   using ((id = ( SELECT auth_private.session_user_id() AS session_user_id)));
 create policy users_holder_select on auth.users for select to auth_holder
@@ -1852,6 +2727,14 @@ create policy users_keeper_lock on auth.users for update to auth_keeper
   with check (false);
 create policy users_keeper_select on auth.users for select to auth_keeper
   using ((id = ( SELECT auth_private.session_user_id() AS session_user_id)));
+create policy users_merger_select on auth.users for select to auth_merger
+  using (((id = ANY (auth_private.merging_users())) OR (merged_into = ANY (auth_private.merging_users()))));
+create policy users_merger_select_phone on auth.users for select to auth_merger
+  using ((phone = NULLIF(current_setting('request.phone'::text, true), ''::text)));
+create policy users_merger_select_signing on auth.users for select to auth_merger
+  using (((id = ( SELECT auth_private.signing_user_id() AS signing_user_id)) OR (wechat_unionid = ( SELECT (auth_private.signing_identity() ->> 'unionid'::text)))));
+create policy users_merger_update on auth.users for update to auth_merger
+  using (((id = ANY (auth_private.merging_users())) OR (merged_into = ANY (auth_private.merging_users()))));
 create policy users_service_role_select on auth.users for select to service_role
   using (true);
 create policy users_signer_insert on auth.users for insert to auth_signer
@@ -1872,6 +2755,8 @@ create policy events_binder_insert on auth_private.events for insert to auth_bin
   with check ((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)));
 create policy events_holder_insert on auth_private.events for insert to auth_holder
   with check (((user_id = ( SELECT auth.uid() AS uid)) AND (type = 'user.deleted'::text)));
+create policy events_merger_insert on auth_private.events for insert to auth_merger
+  with check (((user_id = ANY (auth_private.merging_users())) AND (type = ANY (ARRAY['user.merged'::text, 'phone.bound'::text]))));
 create policy events_signer_insert on auth_private.events for insert to auth_signer
   with check ((user_id = ( SELECT auth_private.signing_user_id() AS signing_user_id)));
 create policy events_steward_insert on auth_private.events for insert to auth_steward
@@ -1900,8 +2785,10 @@ create policy wechat_codes_binder_select on auth_private.wechat_codes for select
 create policy wechat_codes_binder_update on auth_private.wechat_codes for update to auth_binder
   using (((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)) OR (outcome IS NULL) OR (outcome = 'wechat_code_invalid'::text)))
   with check (((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)) OR (claim_id = ( SELECT (NULLIF(current_setting('request.claim_id'::text, true), ''::text))::uuid AS "nullif"))));
+create policy wechat_codes_merger_all on auth_private.wechat_codes for all to auth_merger
+  using ((user_id = ANY (auth_private.merging_users())));
 
 -- the end
-revoke create on schema auth, auth_private from auth_binder, auth_claims, auth_courier, auth_holder, auth_keeper, auth_limiter, auth_signer, auth_steward;
+revoke create on schema auth, auth_private from auth_binder, auth_claims, auth_courier, auth_holder, auth_keeper, auth_limiter, auth_merger, auth_signer, auth_steward;
 
 commit;

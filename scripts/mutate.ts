@@ -16,7 +16,7 @@ import globalSetup from '../test/support/global_setup.ts'
 import globalTeardown from '../test/support/global_teardown.ts'
 import { type Report, scoreOf, tableOf } from './mutation_report.ts'
 
-const DIRECTORIES = ['tokens', 'wechat', 'rpc']
+const DIRECTORIES = ['rpc', 'tokens', 'wechat']
 const WANTED_PERCENT = 85
 const DOCUMENT = 'docs/mutation.md'
 const STRYKER = [

@@ -9,6 +9,7 @@
 \ir schema/auth/users.sql
 \ir schema/auth/identities.sql
 \ir schema/auth/sessions.sql
+\ir schema/auth/phone_changes.sql
 \ir schema/auth/audit_log_entries.sql
 \ir schema/auth_private/wechat_codes.sql
 \ir schema/auth_private/events.sql
@@ -22,9 +23,12 @@
 
 \ir schema/auth_private/session_user_id.sql
 \ir schema/auth_private/signing_identity.sql
+\ir schema/auth_private/signing_user_id.sql
 \ir schema/auth_keeper.sql
 \ir schema/auth_binder.sql
 \ir schema/auth_holder.sql
+\ir schema/auth_private/merging_users.sql
+\ir schema/auth_merger.sql
 \ir schema/auth_private/enter_session.sql
 \ir schema/auth_private/hold_session.sql
 \ir schema/auth_private/get_user.sql
@@ -39,15 +43,28 @@
 \ir schema/auth_private/unlink_identity.sql
 \ir schema/auth_private/delete_user.sql
 
-\ir schema/auth_private/signing_user_id.sql
+\ir schema/auth_private/lock_merging_users.sql
+\ir schema/auth_private/joined_metadata.sql
+\ir schema/auth/require_mergeable.sql
+\ir schema/auth/admin_register_owned_table.sql
+\ir schema/auth_private/owned_tables.sql
+\ir schema/auth_private/unique_keys_with.sql
+\ir schema/auth_private/merge_owned_rows.sql
+\ir schema/auth_private/require_nothing_left.sql
+\ir schema/auth_private/merge_users.sql
+\ir schema/auth/admin_merge_users.sql
+\ir schema/auth_private/merge_by_unionid.sql
+\ir schema/auth_private/merge_into_phone_owner.sql
+
 \ir schema/auth_signer.sql
 \ir schema/auth_private/wechat_sign_in.sql
-\ir schema/auth_private/former_signatures.sql
 
 \ir schema/auth_private/wechat_code_outcome.sql
 \ir schema/auth_private/wechat_claim_code.sql
 \ir schema/auth_private/wechat_release_code.sql
 \ir schema/auth_private/wechat_bind_phone.sql
+\ir schema/auth_private/former_signatures.sql
+\ir schema/auth_private/wechat_unbind_phone.sql
 
 \ir schema/auth_private/wechat_take_access_token.sql
 \ir schema/auth_private/wechat_put_access_token.sql
@@ -57,8 +74,12 @@
 
 \ir schema/auth_private/admin_lock_user.sql
 \ir schema/auth/admin_find_user.sql
+\ir schema/auth_private/require_phone.sql
+\ir schema/auth_private/admin_give_phone.sql
+\ir schema/auth_private/admin_take_phone.sql
 \ir schema/auth/admin_bind_phone.sql
 \ir schema/auth/admin_unbind_phone.sql
+\ir schema/auth/admin_reassign_phone.sql
 \ir schema/auth/admin_ban_user.sql
 \ir schema/auth/admin_delete_user.sql
 \ir schema/auth_private/admin_user_json.sql

@@ -60,6 +60,8 @@ export interface Config {
   }
   /** Whether a user may delete his own account. */
   accountDeletion: boolean
+  /** What becomes of an account that binds the phone of another one. */
+  phoneConflict: 'reject' | 'merge'
   /** 32 bytes each; the first is used, all are recognised. */
   dataKeys: Buffer[]
   /** Undefined: the URL under which the service listens. */
@@ -216,6 +218,7 @@ function shape(
       singlePerUser: env.SESSION_SINGLE_PER_USER,
     },
     accountDeletion: env.ACCOUNT_DELETION,
+    phoneConflict: env.PHONE_CONFLICT,
     dataKeys: dataKeys.map(key => kdf(key, 'postgraphile-wechat data key')),
     siteUrl: env.SITE_URL,
     corsOrigins: env.CORS_ORIGINS,

@@ -110,7 +110,7 @@ export const Environment = z.object({
   SERVICE_ROLE_KEY: z.string().min(1, 'is empty').optional(),
   DATA_KEY: dataKeys.optional(),
   SITE_URL: httpUrl.optional(),
-  PHONE_CONFLICT: z.enum(['reject'], 'is not reject').default('reject'),
+  PHONE_CONFLICT: z.enum(['reject', 'merge'], 'is neither reject nor merge').default('reject'),
   CORS_ORIGINS: origins.default([]),
   RATE_LIMITS: z
     .enum(['on', 'off'], 'is neither on nor off')

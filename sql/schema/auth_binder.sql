@@ -1,6 +1,6 @@
 -- The duty auth_binder: what its functions may reach, whatever is written in them.
 
--- auth_binder: the session's own row, the accounts merged into it (to recognise their codes), and of that only the phone.
+-- auth_binder: the session's own row, and of that only the phone.
 grant select (id, user_id) on auth.sessions to auth_binder;
 -- It may lock the session, for which PostgreSQL wants a right to update, and never update it.
 grant update (id) on auth.sessions to auth_binder;
@@ -12,7 +12,7 @@ create policy sessions_binder_select on auth.sessions for select to auth_binder
 grant select on auth.users to auth_binder;
 grant update (phone, phone_confirmed_at, phone_raw, updated_at) on auth.users to auth_binder;
 create policy users_binder_select on auth.users for select to auth_binder
-  using (id = (select auth_private.session_user_id()) or merged_into = (select auth_private.session_user_id()));
+  using (id = (select auth_private.session_user_id()));
 create policy users_binder_update on auth.users for update to auth_binder
   using (id = (select auth_private.session_user_id()));
 
@@ -30,6 +30,10 @@ create policy wechat_codes_binder_update on auth_private.wechat_codes for update
   with check (
     user_id = (select auth_private.session_user_id())
     or claim_id = (select nullif(current_setting('request.claim_id', true), '')::uuid));
+
+grant insert (user_id, former, phone, how, actor) on auth.phone_changes to auth_binder;
+create policy phone_changes_binder_insert on auth.phone_changes for insert to auth_binder
+  with check (user_id = (select auth_private.session_user_id()) and actor = 'user');
 
 create policy audit_log_entries_binder_insert on auth.audit_log_entries for insert to auth_binder
   with check (user_id = (select auth_private.session_user_id()) and actor = 'user');

@@ -35,6 +35,10 @@ create policy identities_holder_insert on auth.identities for insert to auth_hol
     and appid = (select auth_private.signing_identity() ->> 'appid')
     and provider_id = (select auth_private.signing_identity() ->> 'openid'));
 
+grant select (user_id), delete on auth.phone_changes to auth_holder;
+create policy phone_changes_holder_all on auth.phone_changes to auth_holder
+  using (user_id = (select auth_private.session_user_id()));
+
 create policy audit_log_entries_holder_insert on auth.audit_log_entries for insert to auth_holder
   with check (user_id = (select auth.uid()) and actor = 'user');
 create policy events_holder_insert on auth_private.events for insert to auth_holder

@@ -13,6 +13,7 @@
 --   auth_holder   the account of the session's own user: metadata, identities, deletion
 --   auth_claims   nothing at all: as it the application's own function of claims runs
 --   auth_binder   codes and phones of the session's own user
+--   auth_merger   two accounts that become one
 --   auth_steward  the functions of administrators
 --   auth_courier  WeChat's access tokens
 --   auth_limiter  the counters of the rate limits
@@ -24,7 +25,7 @@ declare
 begin
   foreach v_role in array array[
     'anon', 'authenticated', 'service_role', 'authenticator',
-    'auth_signer', 'auth_keeper', 'auth_holder', 'auth_claims', 'auth_binder', 'auth_steward', 'auth_courier', 'auth_limiter'
+    'auth_signer', 'auth_keeper', 'auth_holder', 'auth_claims', 'auth_binder', 'auth_merger', 'auth_steward', 'auth_courier', 'auth_limiter'
   ] loop
     if not exists (select from pg_catalog.pg_roles where rolname = v_role) then
       begin
@@ -38,7 +39,7 @@ begin
   begin
     -- The migrating login hands functions over to the duties and replaces them later: it must be able to become each.
     foreach v_role in array array[
-      'auth_signer', 'auth_keeper', 'auth_holder', 'auth_claims', 'auth_binder', 'auth_steward', 'auth_courier', 'auth_limiter'
+      'auth_signer', 'auth_keeper', 'auth_holder', 'auth_claims', 'auth_binder', 'auth_merger', 'auth_steward', 'auth_courier', 'auth_limiter'
     ] loop
       if v_has_options then
         if not (pg_has_role(current_user, v_role, 'usage') and pg_has_role(current_user, v_role, 'set')) then

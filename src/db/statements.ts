@@ -69,7 +69,11 @@ export const statements = {
   },
   bindPhone: {
     name: 'wechat_bind_phone',
-    text: 'select * from auth_private.wechat_bind_phone($1, $2, $3, $4, $5, $6, $7, $8, $9)',
+    text: 'select * from auth_private.wechat_bind_phone($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
+  },
+  unbindPhone: {
+    name: 'wechat_unbind_phone',
+    text: 'select auth_private.wechat_unbind_phone($1) as user_json',
   },
   refreshSession: {
     name: 'refresh_session',
@@ -181,7 +185,8 @@ export type Verdict =
   | { verdict: 'wechat_phone_unusable' }
   | { verdict: 'wechat_code_invalid'; errcode: number; rid: string | undefined }
 
-export const bindPhone = (db: Database, key: CodeKey, appid: string, answer: Verdict) =>
+/** `mayMerge`: an account whose phone another one has becomes part of that one. */
+export const bindPhone = (db: Database, key: CodeKey, appid: string, answer: Verdict, mayMerge: boolean) =>
   db.one<CodeDone | { state: 'pending' }>(statements.bindPhone, [
     key.sessionId,
     key.codeHashes,
@@ -192,7 +197,11 @@ export const bindPhone = (db: Database, key: CodeKey, appid: string, answer: Ver
     answer.verdict === 'phone' ? answer.raw : null,
     answer.verdict === 'wechat_code_invalid' ? answer.errcode : null,
     answer.verdict === 'wechat_code_invalid' ? answer.rid : null,
+    mayMerge,
   ])
+
+export const unbindPhone = (db: Database, sessionId: string) =>
+  userOf(db, statements.unbindPhone, [sessionId])
 
 export type Refreshed =
   | ({ state: 'refreshed' } & Omit<OpenSession, 'session_id'>)

@@ -28,6 +28,7 @@ export const rules = {
     { by: 'user', points: 300, seconds: DAY },
     { by: 'address', points: 1_200, seconds: MINUTE },
   ],
+  wechatUnbindPhone: [{ by: 'user', points: 60, seconds: MINUTE }],
   wechatBindAccount: [
     { by: 'user', points: 60, seconds: MINUTE },
     { by: 'address', points: 1_200, seconds: MINUTE },

@@ -13,6 +13,7 @@ import { updateCurrentUser } from '../rpc/update_current_user.ts'
 import { wechatBindAccount } from '../rpc/wechat_bind_account.ts'
 import { wechatBindPhone } from '../rpc/wechat_bind_phone.ts'
 import { wechatSignIn } from '../rpc/wechat_sign_in.ts'
+import { wechatUnbindPhone } from '../rpc/wechat_unbind_phone.ts'
 import { wechatUnlimitedQrcode } from '../rpc/wechat_unlimited_qrcode.ts'
 import type { Services } from '../services.ts'
 import { adminRoutes } from './admin_routes.ts'
@@ -37,6 +38,11 @@ export function authRouter(services: Services): Router {
     { method: 'post', path: '/wechat_mini/login', handle: run(wechatSignIn, fromBody, session) },
     { method: 'get', path: '/wechat_mini/bind_phone', handle: run(wechatBindPhone, fromQuery, user) },
     { method: 'post', path: '/wechat_mini/bind_phone', handle: run(wechatBindPhone, fromBody, user) },
+    {
+      method: 'post',
+      path: '/wechat_mini/unbind_phone',
+      handle: run(wechatUnbindPhone, () => ({}), user),
+    },
     { method: 'get', path: '/wechat_mini/bind_account', handle: run(wechatBindAccount, fromQuery, user) },
     { method: 'post', path: '/wechat_mini/bind_account', handle: run(wechatBindAccount, fromBody, user) },
     {

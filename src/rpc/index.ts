@@ -7,6 +7,7 @@ import { updateCurrentUser } from './update_current_user.ts'
 import { wechatBindAccount } from './wechat_bind_account.ts'
 import { wechatBindPhone } from './wechat_bind_phone.ts'
 import { wechatSignIn } from './wechat_sign_in.ts'
+import { wechatUnbindPhone } from './wechat_unbind_phone.ts'
 import { wechatUnlimitedQrcode } from './wechat_unlimited_qrcode.ts'
 
 /** Every operation that is a mutation. */
@@ -14,6 +15,7 @@ import { wechatUnlimitedQrcode } from './wechat_unlimited_qrcode.ts'
 export const rpcs: Rpc<any, object>[] = [
   wechatSignIn,
   wechatBindPhone,
+  wechatUnbindPhone,
   wechatBindAccount,
   wechatUnlimitedQrcode,
   updateCurrentUser,

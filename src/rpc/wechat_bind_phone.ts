@@ -103,13 +103,16 @@ function verdictOf(info: PhoneInfo | undefined, appid: string, log: Services['lo
  * The write is idempotent, so it is repeated while the database is away, whether or not an attempt came through. Where the
  * session has ended meanwhile there is nobody to write for: the code is marked as spent.
  */
-async function write({ db, log }: Services, key: CodeKey, appid: string, verdict: Verdict) {
+async function write({ config, db, log }: Services, key: CodeKey, appid: string, verdict: Verdict) {
   try {
-    return await pRetry(() => bindPhone(db, key, appid, verdict), {
+    const mayMerge = config.phoneConflict === 'merge'
+    return await pRetry(() => bindPhone(db, key, appid, verdict, mayMerge), {
       retries: 50,
       factor: 1.5,
       minTimeout: 50,
       maxTimeout: 1_000,
+      // Two accounts that are merged into each other at once would meet again and again.
+      randomize: true,
       maxRetryTime: WRITE_RETRY_MS,
       shouldRetry: ({ error }) => error instanceof AppError && error.code === 'database_unavailable',
     })

@@ -15,6 +15,7 @@ const fields: Record<string, string> = {
   'POST /wechat_mini/login': 'Mutation.wechatSignIn',
   'GET /wechat_mini/bind_phone': 'Mutation.wechatBindPhone',
   'POST /wechat_mini/bind_phone': 'Mutation.wechatBindPhone',
+  'POST /wechat_mini/unbind_phone': 'Mutation.wechatUnbindPhone',
   'GET /wechat_mini/bind_account': 'Mutation.wechatBindAccount',
   'POST /wechat_mini/bind_account': 'Mutation.wechatBindAccount',
   'POST /wechat_mini/unlimited_qrcode': 'Mutation.wechatUnlimitedQrcode',

@@ -66,6 +66,7 @@ test('only our operations and the type User of our schemas are in the schema', a
     'wechatBindAccount',
     'wechatBindPhone',
     'wechatSignIn',
+    'wechatUnbindPhone',
     'wechatUnlimitedQrcode',
   ])
   expect(names(body.data.__schema.queryType)).toEqual([

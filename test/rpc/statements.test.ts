@@ -106,6 +106,11 @@ const operations: Record<string, { REST: Entrance; GraphQL: Entrance; statements
       }),
     statements: ['wechat_claim_code', 'wechat_bind_phone'],
   },
+  unbind: {
+    REST: (at, user) => rest(at, user, 'POST', '/wechat_mini/unbind_phone'),
+    GraphQL: (at, user) => ask(at, user, 'mutation { wechatUnbindPhone(input: {}) { user { id } } }'),
+    statements: ['wechat_unbind_phone'],
+  },
   link: {
     REST: async (at, user) =>
       rest(at, user, 'POST', '/wechat_mini/bind_account', { code: await login(user.openid) }),

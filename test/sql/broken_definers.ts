@@ -73,7 +73,7 @@ export const broken: Record<string, Breakage[]> = {
       takesClaims: true,
     },
   ],
-  'auth_private.wechat_bind_phone(uuid,bytea[],uuid,text,text,text,jsonb,integer,text)': [
+  'auth_private.wechat_bind_phone(uuid,bytea[],uuid,text,text,text,jsonb,integer,text,boolean)': [
     {
       what: 'whose phone it is',
       pieces: [withoutReturning('where u.id = v_user.id')],
@@ -88,6 +88,18 @@ export const broken: Record<string, Breakage[]> = {
       ],
       call: (client, caller) => bind(client, caller),
       refused: true,
+    },
+  ],
+  'auth_private.wechat_unbind_phone(uuid)': [
+    {
+      what: 'whose phone it takes away',
+      pieces: [withoutReturning('where u.id = v_user.id')],
+      before: ({ userId }) => [
+        `update auth.users set phone = $2, phone_confirmed_at = now() where id = $1`,
+        [userId, freshPhone()],
+      ],
+      call: (client, { sessionId }) =>
+        client.query('select auth_private.wechat_unbind_phone($1)', [sessionId]),
     },
   ],
   'auth_private.wechat_release_code(bytea[],uuid,boolean)': [
@@ -174,6 +186,7 @@ export const broken: Record<string, Breakage[]> = {
   'auth_private.delete_user(uuid)': [
     ['whom it deletes', 'updated_at = now() where u.id = v_user.id', 'updated_at = now()'],
     ['whose identities it makes useless', 'where i.user_id = v_user.id', ''],
+    ['whose history of phones it empties', 'where p.user_id = v_user.id', ''],
     ['whose sessions it ends', 'where s.user_id = v_user.id', ''],
   ].map(([what, piece, replacement]) => ({
     what: what!,
@@ -183,7 +196,10 @@ export const broken: Record<string, Breakage[]> = {
 }
 
 /** The definers that cannot break so, and why. */
-export const exempt: Record<string, 'writes nothing' | 'knows no users' | 'any user, by design'> = {
+export const exempt: Record<
+  string,
+  'writes nothing' | 'knows no users' | 'any user, by design' | 'two users, see merge_definers.test.ts'
+> = {
   'auth_private.get_user(uuid)': 'writes nothing',
   'auth_private.request_claims(jsonb)': 'writes nothing',
   'auth_private.access_token_claims(uuid,jsonb)': 'writes nothing',
@@ -197,6 +213,10 @@ export const exempt: Record<string, 'writes nothing' | 'knows no users' | 'any u
   'auth_private.count_operations(text[],integer[],integer[])': 'knows no users',
   'auth.admin_bind_phone(uuid,text,text)': 'any user, by design',
   'auth.admin_unbind_phone(uuid,text)': 'any user, by design',
+  'auth.admin_reassign_phone(uuid,text,text)': 'any user, by design',
+  'auth.admin_merge_users(uuid,uuid,text,boolean)': 'two users, see merge_definers.test.ts',
+  'auth_private.merge_by_unionid()': 'two users, see merge_definers.test.ts',
+  'auth_private.merge_into_phone_owner(uuid,text,text)': 'two users, see merge_definers.test.ts',
   'auth.admin_ban_user(uuid,timestamp with time zone,text)': 'any user, by design',
   'auth.admin_delete_user(uuid,text,boolean)': 'any user, by design',
   'auth_private.admin_create_user(uuid,jsonb,text)': 'any user, by design',
@@ -243,22 +263,27 @@ const literally = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
 
 /** Breaks it for the rest of the transaction; it stays a definer, and its owner's. */
 export async function breakDefiner(client: pg.PoolClient, definer: string, { pieces }: Breakage) {
+  expect(await breakRoutine(client, definer, pieces)).toMatchObject({ prosecdef: true })
+}
+
+/** Puts something else in the place of pieces of its body, for the rest of the transaction; its owner stays. */
+export async function breakRoutine(client: pg.PoolClient, routine: string, pieces: Breakage['pieces']) {
   const look = async () => {
     const { rows } = await client.query<{ text: string; owner: string; prosecdef: boolean }>(
       `select pg_get_functiondef(oid) as text, proowner::regrole::text as owner, prosecdef
        from pg_proc where oid = $1::regprocedure`,
-      [definer],
+      [routine],
     )
     return rows[0]!
   }
-  const before = await look()
-  let { text } = before
+  let { text, ...before } = await look()
   for (const [piece, replacement] of pieces) {
     const pattern = new RegExp(piece.split(' ').map(literally).join('\\s+'), 'g')
     expect(text).toMatch(pattern)
     text = text.replace(pattern, () => replacement)
   }
   await client.query(text)
-  const { owner, prosecdef } = await look()
-  expect({ owner, prosecdef }).toEqual({ owner: before.owner, prosecdef: true })
+  const { text: _text, ...after } = await look()
+  expect(after).toEqual(before)
+  return after
 }

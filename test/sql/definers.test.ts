@@ -36,6 +36,7 @@ describe.each(servers)('on $name', server => {
       `select (select to_jsonb(u) from auth.users u where u.id = $1) as person,
               (select jsonb_agg(i order by i.id) from auth.identities i where i.user_id = $1) as identities,
               (select jsonb_agg(s order by s.id) from auth.sessions s where s.user_id = $1) as sessions,
+              (select jsonb_agg(p order by p.id) from auth.phone_changes p where p.user_id = $1) as phones,
               (select jsonb_agg(c order by c.code_hash) from auth_private.wechat_codes c
                where c.user_id = $1 and c.outcome = 'bound') as codes,
               (select jsonb_agg(c order by c.code_hash) from auth_private.wechat_codes c
@@ -174,6 +175,11 @@ describe.each(servers)('on $name', server => {
         'code_hash, appid, claim_id, claimed_until',
         `sha256('a code'), '${APP}', gen_random_uuid(), now()`,
       ),
+    ],
+    [
+      'auth_binder',
+      'a phone of the past',
+      insertion('auth.phone_changes', 'phone, how, actor', `'+8613800138000', 'bind', 'user'`),
     ],
     ['auth_binder', 'an audit entry', entry],
     ['auth_binder', 'an event', event],

@@ -58,12 +58,12 @@ describe.each(servers)('on $name', server => {
   })
 
   test.each([
-    ['update auth.users.phone', ['auth_binder', 'auth_steward']],
+    ['update auth.users.phone', ['auth_binder', 'auth_merger', 'auth_steward']],
     ['insert auth.users.phone', []],
     ['insert auth.sessions.user_id', ['auth_signer']],
-    ['update auth.sessions.user_id', []],
+    ['update auth.sessions.user_id', ['auth_merger']],
     ['insert auth.identities.user_id', ['auth_holder', 'auth_signer']],
-    ['update auth.identities.user_id', []],
+    ['update auth.identities.user_id', ['auth_merger']],
     // To `deleted-<id>` alone, say the policies.
     ['update auth.identities.provider_id', ['auth_holder', 'auth_steward']],
     ['delete auth.users', ['auth_steward']],
@@ -75,6 +75,7 @@ describe.each(servers)('on $name', server => {
         'auth_holder',
         'auth_keeper',
         'auth_limiter',
+        'auth_merger',
         'auth_signer',
         'auth_steward',
         'authenticator',

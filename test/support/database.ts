@@ -56,7 +56,12 @@ export async function createDatabase({
 }
 
 /** Where phones and WeChat's access tokens are kept; nothing else may hold one. */
-const KEEPERS = ['auth.users', 'auth_private.events', 'auth_private.wechat_access_tokens']
+const KEEPERS = [
+  'auth.users',
+  'auth.phone_changes',
+  'auth_private.events',
+  'auth_private.wechat_access_tokens',
+]
 
 /** Everything else that is stored, for the leak scan. */
 async function recordStored(owner: pg.Pool) {

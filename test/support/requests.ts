@@ -41,6 +41,10 @@ export const operations = {
     'REST POST': code => post('/auth/v1/wechat_mini/bind_phone', { code }),
     'REST GET': code => ({ target: `/auth/v1/wechat_mini/bind_phone?code=${encode(code)}` }),
   },
+  unbind: {
+    GraphQL: () => graphqlRequest('mutation { wechatUnbindPhone(input: {}) { user { id phone } } }'),
+    'REST POST': () => ({ method: 'POST', target: '/auth/v1/wechat_mini/unbind_phone' }),
+  },
   link: {
     GraphQL: code =>
       graphqlRequest('mutation ($v: String!) { wechatBindAccount(input: { code: $v }) { user { id } } }', {

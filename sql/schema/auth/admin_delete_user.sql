@@ -38,6 +38,7 @@ begin
     update auth.users u set deleted_at = now(), updated_at = now() where u.id = v_user.id returning * into v_user;
     update auth.identities i set provider_id = 'deleted-' || i.id, unionid = null, updated_at = now()
     where i.user_id = v_user.id;
+    delete from auth.phone_changes p where p.user_id = v_user.id;
     delete from auth.sessions s where s.user_id = v_user.id;
   end if;
 

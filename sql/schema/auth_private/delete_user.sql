@@ -10,6 +10,7 @@ begin
   update auth.users u set deleted_at = now(), updated_at = now() where u.id = v_user.id;
   update auth.identities i set provider_id = 'deleted-' || i.id, unionid = null, updated_at = now()
   where i.user_id = v_user.id;
+  delete from auth.phone_changes p where p.user_id = v_user.id;
 
   insert into auth.audit_log_entries (action, user_id, actor, session_id)
   values ('user_deleted', v_user.id, 'user', p_session_id);

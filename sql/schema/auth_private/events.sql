@@ -17,7 +17,7 @@ create index events_not_relayed_idx on auth_private.events (id) where relayed_at
 
 alter table auth_private.events enable row level security;
 
-grant insert (type, user_id, data) on auth_private.events to auth_signer, auth_holder, auth_binder, auth_steward;
+grant insert (type, user_id, data) on auth_private.events to auth_signer, auth_holder, auth_binder, auth_merger, auth_steward;
 create policy events_steward_insert on auth_private.events for insert to auth_steward with check (true);
 
 comment on table auth_private.events is 'The outbox: what subscribers are told, written in the transaction it tells of.';

@@ -27,3 +27,19 @@ revoke all on function auth_private.refresh_session(uuid, bigint) from public;
 grant execute on function auth_private.refresh_session(uuid, bigint) to authenticator;
 comment on function auth_private.refresh_session(uuid, bigint) is
   'The former signature, for nodes of the version before. It knows no limits.';
+
+create function auth_private.wechat_bind_phone(
+  p_session_id uuid, p_code_hashes bytea[], p_claim_id uuid, p_appid text,
+  p_verdict text, p_phone text, p_phone_raw jsonb, p_errcode integer, p_rid text,
+  out state text, out outcome text, out wechat_errcode integer, out wechat_rid text, out user_json jsonb
+)
+language sql volatile
+begin atomic
+  select * from auth_private.wechat_bind_phone(
+    p_session_id, p_code_hashes, p_claim_id, p_appid, p_verdict, p_phone, p_phone_raw, p_errcode, p_rid, false);
+end;
+
+revoke all on function auth_private.wechat_bind_phone(uuid, bytea[], uuid, text, text, text, jsonb, integer, text) from public;
+grant execute on function auth_private.wechat_bind_phone(uuid, bytea[], uuid, text, text, text, jsonb, integer, text) to authenticator;
+comment on function auth_private.wechat_bind_phone(uuid, bytea[], uuid, text, text, text, jsonb, integer, text) is
+  'The former signature, for nodes of the version before. It merges nothing.';

@@ -8,7 +8,7 @@ return (
 );
 
 revoke all on function auth_private.signing_user_id() from public;
-grant execute on function auth_private.signing_user_id() to auth_signer;
+grant execute on function auth_private.signing_user_id() to auth_signer, auth_merger;
 
 comment on function auth_private.signing_user_id() is
   'To whom the openid that signs in belongs; null: to nobody yet.';

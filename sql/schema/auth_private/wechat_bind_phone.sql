@@ -1,9 +1,9 @@
 -- The second and last statement of a bind. Before: src/rpc/wechat_bind_phone.ts, with WeChat's answer. Everything that a bind writes
 -- is written here, in one transaction. Runs as auth_binder: whatever is wrong below, row-level security lets it
--- change the row of the session's own user and no other.
+-- change the row of the session's own user and no other. With PHONE_CONFLICT=merge it goes on in merge_into_phone_owner.sql.
 create function auth_private.wechat_bind_phone(
   p_session_id uuid, p_code_hashes bytea[], p_claim_id uuid, p_appid text,
-  p_verdict text, p_phone text, p_phone_raw jsonb, p_errcode integer, p_rid text,
+  p_verdict text, p_phone text, p_phone_raw jsonb, p_errcode integer, p_rid text, p_may_merge boolean,
   out state text, out outcome text, out wechat_errcode integer, out wechat_rid text, out user_json jsonb
 )
 language plpgsql security definer volatile
@@ -13,6 +13,7 @@ declare
   v_user auth.users;
   v_former text;
   v_code auth_private.wechat_codes;
+  v_refusal text;
   v_constraint text;
 begin
   -- The user first, then his code: the other way round two binds of one user would deadlock.
@@ -43,8 +44,9 @@ begin
 
   state := 'done';
   outcome := p_verdict;
-  if p_verdict = 'phone' then
+  while p_verdict = 'phone' and outcome <> 'bound' loop
     begin
+      perform set_config('request.phone_change', 'bind,user', true);
       update auth.users u
       set phone = p_phone, phone_confirmed_at = now(), phone_raw = p_phone_raw, updated_at = now()
       where u.id = v_user.id
@@ -55,7 +57,13 @@ begin
       if v_constraint is distinct from 'users_phone_key' then raise; end if;
       outcome := 'phone_exists';
     end;
-  end if;
+    exit when outcome = 'bound' or not p_may_merge;
+    -- Whose phone it is gets this account; from then on the session is his, and so is everything below.
+    select m.refusal into v_refusal from auth_private.merge_into_phone_owner(p_session_id, p_appid, p_phone) m;
+    exit when v_refusal is not null;
+    v_user := auth_private.enter_session(p_session_id);
+    v_former := v_user.phone;
+  end loop;
 
   insert into auth_private.wechat_codes as c
     (code_hash, appid, user_id, claim_id, claimed_until, outcome, phone_revision, wechat_errcode, wechat_rid, redeemed_at)
@@ -73,7 +81,7 @@ begin
       jsonb_strip_nulls(jsonb_build_object(
         'source', 'wechat', 'appid', p_appid, 'phone', auth_private.mask_phone(p_phone),
         'former', case when v_former <> p_phone then auth_private.mask_phone(v_former) end,
-        'reason', case when outcome <> 'bound' then outcome end)));
+        'reason', case when outcome <> 'bound' then outcome end, 'not_merged', v_refusal)));
   end if;
   if outcome = 'bound' and v_former is distinct from p_phone then
     insert into auth_private.events (type, user_id, data)
@@ -86,9 +94,9 @@ begin
 end
 $$;
 
-revoke all on function auth_private.wechat_bind_phone(uuid, bytea[], uuid, text, text, text, jsonb, integer, text) from public;
-grant execute on function auth_private.wechat_bind_phone(uuid, bytea[], uuid, text, text, text, jsonb, integer, text) to authenticator;
-alter function auth_private.wechat_bind_phone(uuid, bytea[], uuid, text, text, text, jsonb, integer, text) owner to auth_binder;
+revoke all on function auth_private.wechat_bind_phone(uuid, bytea[], uuid, text, text, text, jsonb, integer, text, boolean) from public;
+grant execute on function auth_private.wechat_bind_phone(uuid, bytea[], uuid, text, text, text, jsonb, integer, text, boolean) to authenticator;
+alter function auth_private.wechat_bind_phone(uuid, bytea[], uuid, text, text, text, jsonb, integer, text, boolean) owner to auth_binder;
 
-comment on function auth_private.wechat_bind_phone(uuid, bytea[], uuid, text, text, text, jsonb, integer, text) is
-  'Writes what WeChat said of a code. p_verdict: phone (p_phone, E.164 with plus, and p_phone_raw as WeChat told it), wechat_phone_unusable or wechat_code_invalid (with p_errcode, p_rid). Answers state done and outcome: bound, phone_exists, wechat_phone_unusable, wechat_code_invalid, or wechat_code_used, with the user as he is now; or state pending: another request has the code by now, come again. An outcome is returned, never raised, because it must be kept; the same call again gives the same answer and writes nothing. Raises session_not_found, user_banned.';
+comment on function auth_private.wechat_bind_phone(uuid, bytea[], uuid, text, text, text, jsonb, integer, text, boolean) is
+  'Writes what WeChat said of a code. p_verdict: phone (p_phone, E.164 with plus, and p_phone_raw as WeChat told it), wechat_phone_unusable or wechat_code_invalid (with p_errcode, p_rid). With p_may_merge the phone of another user is no end: the session''s user is merged into him, where auth_private.merge_into_phone_owner can. Answers state done and outcome: bound, phone_exists, wechat_phone_unusable, wechat_code_invalid, or wechat_code_used, with the user as he is now; or state pending: another request has the code by now, come again. An outcome is returned, never raised, because it must be kept; the same call again gives the same answer and writes nothing. Raises session_not_found (WX003), user_banned (WX004), and where a merge would have to wait for a lock lock_not_available (55P03): call again.';

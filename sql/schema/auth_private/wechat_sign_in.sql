@@ -10,6 +10,7 @@ declare
   v_user auth.users;
   v_user_id uuid;
   v_is_new boolean;
+  v_has_looked boolean := false;
   v_constraint text;
 begin
   perform set_config('request.wechat',
@@ -22,6 +23,15 @@ begin
   loop
     v_is_new := false;
     v_user_id := auth_private.signing_user_id();
+    if v_user_id is not null and not v_has_looked and exists (
+      select from auth.users u
+      where u.wechat_unionid = p_unionid and u.id <> v_user_id and u.deleted_at is null and u.merged_into is null
+    ) then
+      -- One person with two accounts. Where they cannot be joined he signs in to the one of this openid.
+      v_has_looked := true;
+      perform auth_private.merge_by_unionid();
+      continue;
+    end if;
     if v_user_id is null then
       begin
         -- Locked before anything is written for him, here and everywhere.
@@ -59,7 +69,7 @@ begin
     update auth.users u
     set last_sign_in_at = now(),
         updated_at = now(),
-        -- A unionid that arrives later is noted, unless another living user has it already.
+        -- A unionid that arrives later is noted, unless another living user has it and could not be joined.
         wechat_unionid = case
           when u.wechat_unionid is null and not exists (
             select from auth.users o
@@ -103,4 +113,4 @@ grant execute on function auth_private.wechat_sign_in(text, text, text, boolean)
 alter function auth_private.wechat_sign_in(text, text, text, boolean) owner to auth_signer;
 
 comment on function auth_private.wechat_sign_in(text, text, text, boolean) is
-  'Signs in whom WeChat vouches for (p_unionid may be null): the user is created at first sight, or found by the unionid. With p_is_only his other sessions end. Answers the new session, the counter of its first refresh token, its time, and the user. Raises user_banned (WX004).';
+  'Signs in whom WeChat vouches for (p_unionid may be null): the user is created at first sight, or found by the unionid; where openid and unionid lead to two accounts, they are merged (merge_by_unionid). With p_is_only his other sessions end. Answers the new session, the counter of its first refresh token, its time, and the user. Raises user_banned (WX004).';
