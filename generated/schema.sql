@@ -127,7 +127,7 @@ comment on column auth.phone_changes.id is 'In the order of writing.';
 comment on column auth.phone_changes.user_id is 'Whose phone changed.';
 comment on column auth.phone_changes.former is 'The phone before, E.164 with plus; null: none.';
 comment on column auth.phone_changes.phone is 'The phone since then, E.164 with plus; null: none.';
-comment on column auth.phone_changes.how is 'bind: by a code of the phone button; unbind: by the user himself; admin_bind, admin_unbind: by an administrator; reassign: as a recycled number, from one user to another; merge: with another account of his; sql: by a statement of the schema''s owner, the import among them.';
+comment on column auth.phone_changes.how is 'bind: by a code of the phone button; unbind: by the user himself; admin_bind, admin_unbind: by an administrator; reassign: as a recycled number, from one user to another; merge: he had it on another account, and keeps this one''s; sql: by a statement of the schema''s owner, the import among them.';
 comment on column auth.phone_changes.actor is 'user, or admin:<database login>.';
 comment on column auth.phone_changes.changed_at is 'The time of the transaction.';
 grant delete on table auth.phone_changes to auth_holder;
@@ -742,15 +742,18 @@ AS $function$
 declare
   v_change text := coalesce(nullif(current_setting('request.phone_change', true), ''), 'sql,admin:' || session_user);
 begin
+  -- For this change alone: the next one of this transaction may be another's.
+  perform set_config('request.phone_change', '', true);
+  if v_change = 'none' then
+    return null;
+  end if;
   insert into auth.phone_changes (user_id, former, phone, how, actor)
   values (new.id, case when tg_op = 'UPDATE' then old.phone end, new.phone,
     split_part(v_change, ',', 1), substr(v_change, strpos(v_change, ',') + 1));
-  -- For this change alone: the next one of this transaction may be another's.
-  perform set_config('request.phone_change', '', true);
   return null;
 end
 $function$;
-comment on function auth.users_note_phone_change() is 'Trigger function: writes auth.phone_changes. How the phone changes, and by whom, stands in the setting request.phone_change (<how>,<actor>), which the functions of this schema set right before.';
+comment on function auth.users_note_phone_change() is 'Trigger function: writes auth.phone_changes. How the phone changes, and by whom, stands in the setting request.phone_change, which the functions of this schema set right before: <how>,<actor>; or none, where they see to the history themselves.';
 revoke execute on function auth.users_note_phone_change() from public;
 
 -- function auth_private.access_token_claims(uuid,jsonb)
@@ -1427,19 +1430,20 @@ begin
     end if;
   end loop;
 
-  -- In the order of their ids, so that merges that cross wait for one another. Whoever holds a row already waits for none: he
-  -- fails, gives it up, and comes again.
+  -- In the order of their ids, so that merges that cross wait for one another; and no account that was merged before, as the
+  -- merge of its survivor locks those in no order. Whoever holds a row already waits for none: he fails, gives it up, and comes
+  -- again.
   if p_held is null then
     foreach v_id in array array[least(p_from, p_into), greatest(p_from, p_into)] loop
       -- The survivor's key stays, so rows that refer to him may be written meanwhile.
       if v_id = p_into then
-        perform from auth.users u where u.id = v_id for no key update;
+        perform from auth.users u where u.id = v_id and u.merged_into is null for no key update;
       else
-        perform from auth.users u where u.id = v_id for update;
+        perform from auth.users u where u.id = v_id and u.merged_into is null for update;
       end if;
     end loop;
   else
-    perform from auth.users u where u.id = p_into for no key update nowait;
+    perform from auth.users u where u.id = p_into and u.merged_into is null for no key update nowait;
     perform from auth.users u where u.id = p_from for update nowait;
   end if;
 end
@@ -1674,7 +1678,8 @@ begin
   update auth.users u set merged_into = p_into where u.merged_into = p_from;
 
   if v_gives_phone then
-    perform set_config('request.phone_change', 'merge,' || p_actor, true);
+    -- It is in the history that goes to him.
+    perform set_config('request.phone_change', 'none', true);
   elsif v_from.phone is not null then
     insert into auth.phone_changes (user_id, former, how, actor) values (p_into, v_from.phone, 'merge', p_actor);
   end if;

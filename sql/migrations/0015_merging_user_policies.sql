@@ -42,7 +42,7 @@ comment on column auth.phone_changes.user_id is 'Whose phone changed.';
 comment on column auth.phone_changes.former is 'The phone before, E.164 with plus; null: none.';
 comment on column auth.phone_changes.phone is 'The phone since then, E.164 with plus; null: none.';
 comment on column auth.phone_changes.how is
-  'bind: by a code of the phone button; unbind: by the user himself; admin_bind, admin_unbind: by an administrator; reassign: as a recycled number, from one user to another; merge: with another account of his; sql: by a statement of the schema''s owner, the import among them.';
+  'bind: by a code of the phone button; unbind: by the user himself; admin_bind, admin_unbind: by an administrator; reassign: as a recycled number, from one user to another; merge: he had it on another account, and keeps this one''s; sql: by a statement of the schema''s owner, the import among them.';
 comment on column auth.phone_changes.actor is 'user, or admin:<database login>.';
 comment on column auth.phone_changes.changed_at is 'The time of the transaction.';
 

@@ -105,19 +105,20 @@ begin
     end if;
   end loop;
 
-  -- In the order of their ids, so that merges that cross wait for one another. Whoever holds a row already waits for none: he
-  -- fails, gives it up, and comes again.
+  -- In the order of their ids, so that merges that cross wait for one another; and no account that was merged before, as the
+  -- merge of its survivor locks those in no order. Whoever holds a row already waits for none: he fails, gives it up, and comes
+  -- again.
   if p_held is null then
     foreach v_id in array array[least(p_from, p_into), greatest(p_from, p_into)] loop
       -- The survivor's key stays, so rows that refer to him may be written meanwhile.
       if v_id = p_into then
-        perform from auth.users u where u.id = v_id for no key update;
+        perform from auth.users u where u.id = v_id and u.merged_into is null for no key update;
       else
-        perform from auth.users u where u.id = v_id for update;
+        perform from auth.users u where u.id = v_id and u.merged_into is null for update;
       end if;
     end loop;
   else
-    perform from auth.users u where u.id = p_into for no key update nowait;
+    perform from auth.users u where u.id = p_into and u.merged_into is null for no key update nowait;
     perform from auth.users u where u.id = p_from for update nowait;
   end if;
 end
@@ -453,7 +454,8 @@ begin
   update auth.users u set merged_into = p_into where u.merged_into = p_from;
 
   if v_gives_phone then
-    perform set_config('request.phone_change', 'merge,' || p_actor, true);
+    -- It is in the history that goes to him.
+    perform set_config('request.phone_change', 'none', true);
   elsif v_from.phone is not null then
     insert into auth.phone_changes (user_id, former, how, actor) values (p_into, v_from.phone, 'merge', p_actor);
   end if;

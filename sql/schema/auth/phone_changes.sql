@@ -26,7 +26,7 @@ comment on column auth.phone_changes.user_id is 'Whose phone changed.';
 comment on column auth.phone_changes.former is 'The phone before, E.164 with plus; null: none.';
 comment on column auth.phone_changes.phone is 'The phone since then, E.164 with plus; null: none.';
 comment on column auth.phone_changes.how is
-  'bind: by a code of the phone button; unbind: by the user himself; admin_bind, admin_unbind: by an administrator; reassign: as a recycled number, from one user to another; merge: with another account of his; sql: by a statement of the schema''s owner, the import among them.';
+  'bind: by a code of the phone button; unbind: by the user himself; admin_bind, admin_unbind: by an administrator; reassign: as a recycled number, from one user to another; merge: he had it on another account, and keeps this one''s; sql: by a statement of the schema''s owner, the import among them.';
 comment on column auth.phone_changes.actor is 'user, or admin:<database login>.';
 comment on column auth.phone_changes.changed_at is 'The time of the transaction.';
 
@@ -48,17 +48,20 @@ as $$
 declare
   v_change text := coalesce(nullif(current_setting('request.phone_change', true), ''), 'sql,admin:' || session_user);
 begin
+  -- For this change alone: the next one of this transaction may be another's.
+  perform set_config('request.phone_change', '', true);
+  if v_change = 'none' then
+    return null;
+  end if;
   insert into auth.phone_changes (user_id, former, phone, how, actor)
   values (new.id, case when tg_op = 'UPDATE' then old.phone end, new.phone,
     split_part(v_change, ',', 1), substr(v_change, strpos(v_change, ',') + 1));
-  -- For this change alone: the next one of this transaction may be another's.
-  perform set_config('request.phone_change', '', true);
   return null;
 end
 $$;
 revoke all on function auth.users_note_phone_change() from public;
 comment on function auth.users_note_phone_change() is
-  'Trigger function: writes auth.phone_changes. How the phone changes, and by whom, stands in the setting request.phone_change (<how>,<actor>), which the functions of this schema set right before.';
+  'Trigger function: writes auth.phone_changes. How the phone changes, and by whom, stands in the setting request.phone_change, which the functions of this schema set right before: <how>,<actor>; or none, where they see to the history themselves.';
 
 create trigger users_note_first_phone after insert on auth.users
   for each row when (new.phone is not null)

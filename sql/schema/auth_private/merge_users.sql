@@ -47,7 +47,8 @@ begin
   update auth.users u set merged_into = p_into where u.merged_into = p_from;
 
   if v_gives_phone then
-    perform set_config('request.phone_change', 'merge,' || p_actor, true);
+    -- It is in the history that goes to him.
+    perform set_config('request.phone_change', 'none', true);
   elsif v_from.phone is not null then
     insert into auth.phone_changes (user_id, former, how, actor) values (p_into, v_from.phone, 'merge', p_actor);
   end if;
