@@ -55,8 +55,13 @@ export async function createDatabase({
   }
 }
 
-/** Where phones and WeChat's access tokens are kept; nothing else may hold one. */
-const KEEPERS = ['auth.users', 'auth_private.events', 'auth_private.wechat_access_tokens']
+/** Where phones, WeChat's access tokens and webhooks' secrets are kept; nothing else may hold one. */
+const KEEPERS = [
+  'auth.users',
+  'auth_private.events',
+  'auth_private.wechat_access_tokens',
+  'auth_private.webhooks',
+]
 
 /** Everything else that is stored, for the leak scan. */
 async function recordStored(owner: pg.Pool) {
