@@ -603,7 +603,7 @@ begin
     select d.id, e.type, d.user_id, e.created_at, d.attempts, d.last_attempt_at, d.last_status, d.last_error
     from auth_private.deliveries d join auth_private.events e on e.id = d.event_id
     where d.webhook_id = admin_list_failed_deliveries.webhook_id and d.state = 'failed'
-    order by d.id limit greatest(admin_list_failed_deliveries.max_rows, 0);
+    order by d.id limit case when admin_list_failed_deliveries.max_rows < 0 then 0 else admin_list_failed_deliveries.max_rows end;
 end
 $function$;
 comment on function auth.admin_list_failed_deliveries(uuid,integer) is 'The deliveries of a subscriber that were given up, the oldest first, at most max_rows of them (null: all): what, about whom, how often it was tried, and what was wrong the last time. Raises validation_failed (WX001: no such webhook).';

@@ -200,7 +200,7 @@ begin
     select d.id, e.type, d.user_id, e.created_at, d.attempts, d.last_attempt_at, d.last_status, d.last_error
     from auth_private.deliveries d join auth_private.events e on e.id = d.event_id
     where d.webhook_id = admin_list_failed_deliveries.webhook_id and d.state = 'failed'
-    order by d.id limit greatest(admin_list_failed_deliveries.max_rows, 0);
+    order by d.id limit case when admin_list_failed_deliveries.max_rows < 0 then 0 else admin_list_failed_deliveries.max_rows end;
 end
 $$;
 
