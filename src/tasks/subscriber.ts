@@ -44,14 +44,27 @@ export interface DeliverOptions {
   send: Send
 }
 
-const Payload = z.object({ subscriber_id: z.uuid() })
+const Payload = z.union([
+  z.object({ subscriber_id: z.uuid() }),
+  z.object({ event_id: z.coerce.string().regex(/^\d+$/) }),
+])
+
+/** What a relay of the version before left: a job for one event, which was the application's own. */
+const FORMER_JOB = `
+  insert into auth_private.deliveries (webhook_id, event_id, user_id)
+  select w.id, e.id, e.user_id from auth_private.events e, auth_private.webhooks w
+  where e.id = $1 and w.url is null on conflict do nothing`
 
 /** The task of one subscriber: tells it what is due. What is not by then, the relay makes the next job for. */
 export const subscriberTask =
   (options: DeliverOptions): Task =>
   async (payload, helpers) => {
-    const { subscriber_id } = Payload.parse(payload)
-    const deliveries = deliveriesOf(helpers.query as Query, subscriber_id)
+    const parsed = Payload.parse(payload)
+    if ('event_id' in parsed) {
+      await helpers.query(FORMER_JOB, [parsed.event_id])
+      return
+    }
+    const deliveries = deliveriesOf(helpers.query as Query, parsed.subscriber_id)
     const subscriber = await deliveries.subscriber()
     if (subscriber) await deliver(subscriber, deliveries, helpers, options)
   }

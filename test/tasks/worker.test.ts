@@ -148,6 +148,16 @@ test('an event that was deleted meanwhile is no error', async () => {
   expect(whom(events)).toEqual([kept])
 })
 
+test('a job that the version before made of an event is not lost', async () => {
+  const events: AuthEvent[] = []
+  const [userId] = await writeEvents(db, 1, 'now()')
+  await db.rows(`select graphile_worker.add_job('auth_event', json_build_object('event_id', max(id)))
+                 from auth_private.events`)
+  await work(event => void events.push(event))
+  await until(() => events.length > 0)
+  expect(whom(events)).toEqual([userId])
+})
+
 test('a payload that is none of ours fails, and calls nobody', async () => {
   const events: AuthEvent[] = []
   await db.rows(`select graphile_worker.add_job('auth_event', '{"subscriber_id": "1 or true"}')`)
