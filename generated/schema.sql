@@ -11,6 +11,7 @@ create schema auth;
 comment on schema auth is 'Users, identities and sessions of the mini program, and the functions of administrators.';
 grant usage on schema auth to anon;
 grant usage on schema auth to auth_binder;
+grant usage on schema auth to auth_herald;
 grant usage on schema auth to auth_holder;
 grant usage on schema auth to auth_keeper;
 grant usage on schema auth to auth_merger;
@@ -24,6 +25,7 @@ create schema auth_private;
 comment on schema auth_private is 'What only the server may call or read: codes, events, WeChat''s access tokens, and the functions that believe WeChat.';
 grant usage on schema auth_private to auth_binder;
 grant usage on schema auth_private to auth_courier;
+grant usage on schema auth_private to auth_herald;
 grant usage on schema auth_private to auth_holder;
 grant usage on schema auth_private to auth_keeper;
 grant usage on schema auth_private to auth_limiter;
@@ -33,7 +35,7 @@ grant usage on schema auth_private to auth_steward;
 grant usage on schema auth_private to authenticator;
 
 -- owners of functions, for as long as this runs
-grant create on schema auth, auth_private to auth_binder, auth_claims, auth_courier, auth_holder, auth_keeper, auth_limiter, auth_merger, auth_signer, auth_steward;
+grant create on schema auth, auth_private to auth_binder, auth_claims, auth_courier, auth_herald, auth_holder, auth_keeper, auth_limiter, auth_merger, auth_signer, auth_steward;
 
 -- table auth.audit_log_entries
 create table auth.audit_log_entries (
@@ -52,7 +54,7 @@ alter table auth.audit_log_entries enable row level security;
 comment on table auth.audit_log_entries is 'What happened to accounts: appended to, never changed.';
 comment on column auth.audit_log_entries.id is 'In the order of writing.';
 comment on column auth.audit_log_entries.created_at is 'The time of the transaction.';
-comment on column auth.audit_log_entries.action is 'user_signed_up, user_signed_in, user_signed_out, session_expired, refresh_token_reused, sessions_ended; user_created, user_imported, user_updated, user_banned, user_unbanned, user_merged, user_deleted; identity_linked, identity_unlinked; phone_bound, phone_refused, phone_unbound.';
+comment on column auth.audit_log_entries.action is 'user_signed_up, user_signed_in, user_signed_out, session_expired, refresh_token_reused, sessions_ended; user_created, user_imported, user_updated, user_banned, user_unbanned, user_merged, user_deleted; identity_linked, identity_unlinked; phone_bound, phone_refused, phone_unbound; webhook_added, webhook_removed, deliveries_replayed.';
 comment on column auth.audit_log_entries.user_id is 'Whose account it is.';
 comment on column auth.audit_log_entries.actor is 'user, or admin:<database login> for the functions of administrators.';
 comment on column auth.audit_log_entries.session_id is 'The session in which it happened; null for administrators.';
@@ -60,6 +62,7 @@ comment on column auth.audit_log_entries.details is 'More about it. Phones are m
 grant select on table auth.audit_log_entries to auth_steward;
 grant select on table auth.audit_log_entries to service_role;
 grant insert (action, user_id, actor, session_id, details) on table auth.audit_log_entries to auth_binder;
+grant insert (action, actor, details) on table auth.audit_log_entries to auth_herald;
 grant insert (action, user_id, actor, session_id, details) on table auth.audit_log_entries to auth_holder;
 grant insert (action, user_id, actor, session_id, details) on table auth.audit_log_entries to auth_keeper;
 grant insert (action, user_id, actor, session_id, details) on table auth.audit_log_entries to auth_merger;
@@ -228,6 +231,40 @@ grant insert (wechat_id, wechat_unionid, app_metadata), update (wechat_unionid, 
 grant insert (id, app_metadata, user_metadata), update (phone, phone_confirmed_at, phone_raw, app_metadata, user_metadata, updated_at, banned_until, deleted_at) on table auth.users to auth_steward;
 grant select (id, phone, phone_confirmed_at, wechat_id, wechat_unionid, app_metadata, user_metadata, created_at, updated_at, last_sign_in_at) on table auth.users to authenticated;
 
+-- table auth_private.deliveries
+create table auth_private.deliveries (
+  id bigint generated always as identity not null,
+  webhook_id uuid not null,
+  event_id bigint not null,
+  user_id uuid not null,
+  state text default 'waiting'::text not null,
+  due_at timestamp with time zone default now() not null,
+  attempts integer default 0 not null,
+  last_attempt_at timestamp with time zone,
+  last_status integer,
+  last_error text,
+  constraint deliveries_pkey PRIMARY KEY (id),
+  constraint deliveries_event_id_webhook_id_key UNIQUE (event_id, webhook_id),
+  constraint deliveries_state_is_known CHECK ((state = ANY (ARRAY['waiting'::text, 'failed'::text])))
+);
+CREATE INDEX deliveries_due_idx ON auth_private.deliveries USING btree (webhook_id, due_at, event_id) WHERE (state = 'waiting'::text);
+CREATE INDEX deliveries_failed_idx ON auth_private.deliveries USING btree (webhook_id, id) WHERE (state = 'failed'::text);
+CREATE INDEX deliveries_order_idx ON auth_private.deliveries USING btree (webhook_id, user_id, event_id) WHERE (state = 'waiting'::text);
+alter table auth_private.deliveries enable row level security;
+comment on table auth_private.deliveries is 'Of which event which subscriber has yet to be told, or could not be.';
+comment on column auth_private.deliveries.id is 'By which an administrator names it.';
+comment on column auth_private.deliveries.webhook_id is 'Who is to be told.';
+comment on column auth_private.deliveries.event_id is 'Of what.';
+comment on column auth_private.deliveries.user_id is 'Whom the event is about.';
+comment on column auth_private.deliveries.state is 'waiting; or failed: given up, until auth.admin_replay_deliveries.';
+comment on column auth_private.deliveries.due_at is 'Not before. A delivery also waits for earlier ones of the same subscriber about the same user.';
+comment on column auth_private.deliveries.attempts is 'How often it has failed.';
+comment on column auth_private.deliveries.last_attempt_at is 'When it last failed; null: never.';
+comment on column auth_private.deliveries.last_status is 'The HTTP status of that time, if there was an answer.';
+comment on column auth_private.deliveries.last_error is 'What was wrong then, without secrets, phones and the URL.';
+grant select on table auth_private.deliveries to auth_herald;
+grant update (state, due_at, attempts) on table auth_private.deliveries to auth_herald;
+
 -- table auth_private.events
 create table auth_private.events (
   id bigint generated always as identity not null,
@@ -247,8 +284,9 @@ comment on column auth_private.events.type is 'user.created, user.signed_in, pho
 comment on column auth_private.events.user_id is 'Whom it is about; data.user_id of the body.';
 comment on column auth_private.events.data is 'The rest of the body''s data; phones are E.164 with plus.';
 comment on column auth_private.events.created_at is 'When it happened; timestamp of the body.';
-comment on column auth_private.events.relayed_at is 'When it became a job; null: not yet.';
+comment on column auth_private.events.relayed_at is 'When it became deliveries; null: not yet.';
 grant insert (type, user_id, data) on table auth_private.events to auth_binder;
+grant select (id, type, created_at) on table auth_private.events to auth_herald;
 grant insert (type, user_id, data) on table auth_private.events to auth_holder;
 grant insert (type, user_id, data) on table auth_private.events to auth_merger;
 grant insert (type, user_id, data) on table auth_private.events to auth_signer;
@@ -284,6 +322,38 @@ comment on column auth_private.rate_limits.key is 'The limit''s name and a keyed
 comment on column auth_private.rate_limits.points is 'Operations in the window.';
 comment on column auth_private.rate_limits.ends_at is 'When the window ends; then the counter begins anew.';
 grant select, insert, update on table auth_private.rate_limits to auth_limiter;
+
+-- function auth_private.event_types()
+CREATE OR REPLACE FUNCTION auth_private.event_types()
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE
+RETURN ARRAY['user.created'::text, 'user.signed_in'::text, 'phone.bound'::text, 'phone.unbound'::text, 'user.merged'::text, 'user.deleted'::text, 'authorization.revoked'::text];
+comment on function auth_private.event_types() is 'The types of events, as events_type_is_known has them: what a subscriber can want.';
+revoke execute on function auth_private.event_types() from public;
+grant execute on function auth_private.event_types() to auth_herald;
+
+-- table auth_private.webhooks
+create table auth_private.webhooks (
+  id uuid default gen_random_uuid() not null,
+  url text,
+  events text[],
+  secret text,
+  created_at timestamp with time zone default now() not null,
+  constraint webhooks_pkey PRIMARY KEY (id),
+  constraint webhooks_events_are_known CHECK (((events <@ auth_private.event_types()) AND (cardinality(events) > 0))),
+  constraint webhooks_url_has_its_secret CHECK (((url IS NULL) = (secret IS NULL)))
+);
+CREATE UNIQUE INDEX webhooks_task_key ON auth_private.webhooks USING btree ((true)) WHERE (url IS NULL);
+alter table auth_private.webhooks enable row level security;
+comment on table auth_private.webhooks is 'Who is told of events: URLs, and the application''s own task.';
+comment on column auth_private.webhooks.id is 'Stands in the header webhook-id of all its deliveries.';
+comment on column auth_private.webhooks.url is 'Where to; null: the task auth_event of the application''s own workers.';
+comment on column auth_private.webhooks.events is 'Of which types; null: of all.';
+comment on column auth_private.webhooks.secret is 'What deliveries are signed with, by Standard Webhooks: whsec_ and base64. Shown when it is made, and never again.';
+comment on column auth_private.webhooks.created_at is 'When it was added.';
+grant delete on table auth_private.webhooks to auth_herald;
+grant select (id, url, events, created_at), insert (url, events, secret) on table auth_private.webhooks to auth_herald;
 
 -- table auth_private.wechat_access_tokens
 create table auth_private.wechat_access_tokens (
@@ -344,6 +414,63 @@ comment on column auth_private.wechat_codes.redeemed_at is 'When the outcome was
 grant select, insert, update on table auth_private.wechat_codes to auth_binder;
 grant select on table auth_private.wechat_codes to auth_merger;
 grant update (user_id, phone_revision) on table auth_private.wechat_codes to auth_merger;
+
+-- function auth.admin_add_webhook(text,text[],text)
+CREATE OR REPLACE FUNCTION auth.admin_add_webhook(OUT id uuid, INOUT url text, INOUT events text[] DEFAULT NULL::text[], INOUT secret text DEFAULT NULL::text)
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_base64 text;
+  v_bytes bytea;
+  v_unknown text;
+begin
+  -- What the server can understand in one way only: no credentials, no spaces, no fragment; visible ASCII.
+  if admin_add_webhook.url is null or length(admin_add_webhook.url) > 2048
+    or admin_add_webhook.url !~* '^https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?([/?][!"$-~]*)?$'
+    or substring(admin_add_webhook.url from '^[a-zA-Z]+://[^/?]*[^/?:]:([0-9]{1,5})(?:[/?]|$)')::integer not between 1 and 65535 then
+    raise exception 'Not a URL for webhooks' using errcode = 'WX001',
+      hint = 'Write http(s)://host[:port]/path in visible ASCII, at most 2048 characters, without user, password and fragment.';
+  end if;
+
+  admin_add_webhook.events := nullif(admin_add_webhook.events, '{}');
+  select coalesce(e.type, 'null') into v_unknown from unnest(admin_add_webhook.events) as e (type)
+  where (e.type = any (auth_private.event_types())) is not true limit 1;
+  if v_unknown is not null then
+    raise exception 'There are no events of the type %', left(auth_private.mask_phones_in(v_unknown), 100) using errcode = 'WX001',
+      hint = format('Choose from %s; null: all.', array_to_string(auth_private.event_types(), ', '));
+  end if;
+
+  v_base64 := regexp_replace(coalesce(admin_add_webhook.secret,
+    encode(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'base64')),
+    '^whsec_', '');
+  -- Canonical, as every library decodes it alike.
+  if v_base64 ~ '^[A-Za-z0-9+/]{32,88}={0,2}$' and length(v_base64) % 4 = 0 then
+    v_bytes := decode(v_base64, 'base64');
+  end if;
+  if coalesce(octet_length(v_bytes) not between 24 and 64, true)
+    or translate(encode(v_bytes, 'base64'), E'\n', '') <> v_base64 then
+    raise exception 'Not a secret of Standard Webhooks' using errcode = 'WX001',
+      hint = 'whsec_ and the base64 of 24 to 64 random bytes; null: one is made.';
+  end if;
+  admin_add_webhook.secret := 'whsec_' || v_base64;
+
+  insert into auth_private.webhooks as w (url, events, secret)
+  values (admin_add_webhook.url, admin_add_webhook.events, admin_add_webhook.secret)
+  returning w.id into admin_add_webhook.id;
+  -- Without path and query, which may be as secret as a password.
+  insert into auth.audit_log_entries (action, actor, details)
+  values ('webhook_added', 'admin:' || session_user, jsonb_strip_nulls(jsonb_build_object(
+    'webhook_id', admin_add_webhook.id, 'events', admin_add_webhook.events,
+    'origin', substring(admin_add_webhook.url from '^[a-zA-Z]+://[^/?]+'))));
+end
+$function$;
+comment on function auth.admin_add_webhook(text,text[],text) is 'Adds a subscriber: from now on events of these types (null or empty: all) are posted to the URL, signed with the secret by Standard Webhooks. Without a secret one is made. Answers what has been added; the secret is not shown again. Raises validation_failed (WX001).';
+revoke execute on function auth.admin_add_webhook(text,text[],text) from public;
+grant execute on function auth.admin_add_webhook(text,text[],text) to service_role;
+alter function auth.admin_add_webhook(text,text[],text) owner to auth_herald;
 
 -- function auth.admin_ban_user(uuid,timestamp with time zone,text)
 CREATE OR REPLACE FUNCTION auth.admin_ban_user(user_id uuid, until timestamp with time zone, reason text)
@@ -480,6 +607,54 @@ comment on function auth.admin_find_user(text) is 'Finds users: +… is a phone 
 revoke execute on function auth.admin_find_user(text) from public;
 grant execute on function auth.admin_find_user(text) to service_role;
 
+-- function auth.admin_list_failed_deliveries(uuid,integer)
+CREATE OR REPLACE FUNCTION auth.admin_list_failed_deliveries(webhook_id uuid, max_rows integer DEFAULT 100)
+ RETURNS TABLE(id bigint, type text, user_id uuid, happened_at timestamp with time zone, attempts integer, last_attempt_at timestamp with time zone, last_status integer, last_error text)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform auth_private.admin_require_webhook(admin_list_failed_deliveries.webhook_id);
+  return query
+    select d.id, e.type, d.user_id, e.created_at, d.attempts, d.last_attempt_at, d.last_status, d.last_error
+    from auth_private.deliveries d join auth_private.events e on e.id = d.event_id
+    where d.webhook_id = admin_list_failed_deliveries.webhook_id and d.state = 'failed'
+    order by d.id limit case when admin_list_failed_deliveries.max_rows < 0 then 0 else admin_list_failed_deliveries.max_rows end;
+end
+$function$;
+comment on function auth.admin_list_failed_deliveries(uuid,integer) is 'The deliveries of a subscriber that were given up, the oldest first, at most max_rows of them (null: all): what, about whom, how often it was tried, and what was wrong the last time. Raises validation_failed (WX001: no such webhook).';
+revoke execute on function auth.admin_list_failed_deliveries(uuid,integer) from public;
+grant execute on function auth.admin_list_failed_deliveries(uuid,integer) to service_role;
+alter function auth.admin_list_failed_deliveries(uuid,integer) owner to auth_herald;
+
+-- function auth.admin_list_webhooks()
+CREATE OR REPLACE FUNCTION auth.admin_list_webhooks()
+ RETURNS TABLE(id uuid, url text, events text[], created_at timestamp with time zone, waiting bigint, next_due_at timestamp with time zone, failed bigint)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT w.id,
+     w.url,
+     w.events,
+     w.created_at,
+     d.waiting,
+     d.next_due_at,
+     d.failed
+    FROM (auth_private.webhooks w
+      CROSS JOIN LATERAL ( SELECT count(*) FILTER (WHERE (d_1.state = 'waiting'::text)) AS waiting,
+             min(d_1.due_at) FILTER (WHERE (d_1.state = 'waiting'::text)) AS next_due_at,
+             count(*) FILTER (WHERE (d_1.state = 'failed'::text)) AS failed
+            FROM auth_private.deliveries d_1
+           WHERE (d_1.webhook_id = w.id)) d)
+   ORDER BY w.created_at, w.id;
+END;
+comment on function auth.admin_list_webhooks() is 'The subscribers, and how many deliveries wait or have failed of each; without their secrets. The one without a URL is the application''s own task.';
+revoke execute on function auth.admin_list_webhooks() from public;
+grant execute on function auth.admin_list_webhooks() to service_role;
+alter function auth.admin_list_webhooks() owner to auth_herald;
+
 -- function auth.admin_merge_users(uuid,uuid,text,boolean)
 CREATE OR REPLACE FUNCTION auth.admin_merge_users(from_id uuid, into_id uuid, reason text, dry_run boolean DEFAULT false)
  RETURNS TABLE("table" text, rows bigint)
@@ -611,6 +786,56 @@ $function$;
 comment on function auth.admin_register_owned_table(regclass,name,text) is 'Lets merges take along the rows of a table of the application whose user_column (uuid, with an index of its own or first in one) holds the user''s id. on_conflict: move (all rows go to the survivor; where a constraint forbids that, the merge is refused), keep (they go, but for those that collide with a row of the survivor by a unique index, which are deleted), refuse (where both accounts have rows, the merge is refused). Call it as the owner of the table; again, to change on_conflict. It grants auth_merger, as whom merges run, select, delete and update of that column, and adds a policy for the two accounts at hand. To end it: drop that policy (auth_merger_<column>). Raises validation_failed (WX001: not a table, not yours, no such column, no index, restrictive policies).';
 revoke execute on function auth.admin_register_owned_table(regclass,name,text) from public;
 grant execute on function auth.admin_register_owned_table(regclass,name,text) to service_role;
+
+-- function auth.admin_remove_webhook(uuid)
+CREATE OR REPLACE FUNCTION auth.admin_remove_webhook(webhook_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_url text;
+begin
+  perform auth_private.admin_require_webhook(admin_remove_webhook.webhook_id);
+  delete from auth_private.webhooks w where w.id = admin_remove_webhook.webhook_id returning w.url into v_url;
+  insert into auth.audit_log_entries (action, actor, details)
+  values ('webhook_removed', 'admin:' || session_user, jsonb_strip_nulls(jsonb_build_object(
+    'webhook_id', admin_remove_webhook.webhook_id, 'origin', substring(v_url from '^[a-zA-Z]+://[^/?]+'))));
+end
+$function$;
+comment on function auth.admin_remove_webhook(uuid) is 'Takes a subscriber away, with all its deliveries. Requests that are on their way are not called back. Raises validation_failed (WX001: no such webhook).';
+revoke execute on function auth.admin_remove_webhook(uuid) from public;
+grant execute on function auth.admin_remove_webhook(uuid) to service_role;
+alter function auth.admin_remove_webhook(uuid) owner to auth_herald;
+
+-- function auth.admin_replay_deliveries(uuid,bigint[])
+CREATE OR REPLACE FUNCTION auth.admin_replay_deliveries(webhook_id uuid, delivery_ids bigint[] DEFAULT NULL::bigint[])
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_replayed integer;
+begin
+  perform auth_private.admin_require_webhook(admin_replay_deliveries.webhook_id);
+  update auth_private.deliveries d set state = 'waiting', due_at = now(), attempts = 0
+  where d.webhook_id = admin_replay_deliveries.webhook_id and d.state = 'failed'
+    and (admin_replay_deliveries.delivery_ids is null or d.id = any (admin_replay_deliveries.delivery_ids));
+  get diagnostics v_replayed = row_count;
+  if v_replayed > 0 then
+    insert into auth.audit_log_entries (action, actor, details)
+    values ('deliveries_replayed', 'admin:' || session_user, jsonb_build_object(
+      'webhook_id', admin_replay_deliveries.webhook_id, 'deliveries', v_replayed));
+  end if;
+  return v_replayed;
+end
+$function$;
+comment on function auth.admin_replay_deliveries(uuid,bigint[]) is 'Lets deliveries of a subscriber that were given up wait again, all of them or those with these ids, and answers how many: they are tried anew, those about one user in the order of the events, before those about him that wait already. Raises validation_failed (WX001: no such webhook).';
+revoke execute on function auth.admin_replay_deliveries(uuid,bigint[]) from public;
+grant execute on function auth.admin_replay_deliveries(uuid,bigint[]) to service_role;
+alter function auth.admin_replay_deliveries(uuid,bigint[]) owner to auth_herald;
 
 -- function auth.admin_unbind_phone(uuid,text)
 CREATE OR REPLACE FUNCTION auth.admin_unbind_phone(user_id uuid, reason text)
@@ -1136,6 +1361,24 @@ comment on function auth_private.admin_lock_user(uuid,text,boolean) is 'The user
 revoke execute on function auth_private.admin_lock_user(uuid,text,boolean) from public;
 grant execute on function auth_private.admin_lock_user(uuid,text,boolean) to auth_steward;
 
+-- function auth_private.admin_require_webhook(uuid)
+CREATE OR REPLACE FUNCTION auth_private.admin_require_webhook(p_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if not exists (select from auth_private.webhooks w where w.id = p_id) then
+    raise exception 'There is no such webhook' using errcode = 'WX001',
+      hint = 'auth.admin_list_webhooks tells which there are.';
+  end if;
+end
+$function$;
+comment on function auth_private.admin_require_webhook(uuid) is 'Raises validation_failed (WX001) where there is no such subscriber.';
+revoke execute on function auth_private.admin_require_webhook(uuid) from public;
+grant execute on function auth_private.admin_require_webhook(uuid) to auth_herald;
+
 -- function auth_private.admin_take_phone(auth.users,text,text)
 CREATE OR REPLACE FUNCTION auth_private.admin_take_phone(p_user auth.users, p_reason text, p_how text)
  RETURNS auth.users
@@ -1472,6 +1715,7 @@ CREATE OR REPLACE FUNCTION auth_private.mask_phones_in(p_text text)
 RETURN regexp_replace(translate(p_text, '０１２３４５６７８９＋'::text, '0123456789+'::text), '(?:\+(?:[0-9][ ().-]{0,3}){3,12}|1[3-9][0-9][ ().-]{0,2}[0-9]{4}[ .-]?|\(?0[1-9][0-9]{1,2}[ ().-]{1,2}[0-9]{3,4}[ .-]?|[0-9]{6,})((?:[0-9][ .-]?){3}[0-9])(?![0-9])'::text, '****\1'::text, 'g'::text);
 comment on function auth_private.mask_phones_in(text) is 'Free text fit for the audit log: what looks like a phone (a plus and 7 digits, a mainland mobile or landline number, or 10 digits and more; grouped by spaces, dots, hyphens, brackets, and full-width digits too) keeps its last four digits.';
 revoke execute on function auth_private.mask_phones_in(text) from public;
+grant execute on function auth_private.mask_phones_in(text) to auth_herald;
 grant execute on function auth_private.mask_phones_in(text) to auth_merger;
 grant execute on function auth_private.mask_phones_in(text) to auth_steward;
 
@@ -1862,25 +2106,57 @@ CREATE OR REPLACE FUNCTION auth_private.relay_events(p_limit integer)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
+  v_moved integer;
   v_specs graphile_worker.job_spec[];
 begin
-  -- "for update skip locked", never "id > last": ids are given before the commit, so a smaller one may appear later.
-  with batch as (
-    select e.id from auth_private.events e where e.relayed_at is null
-    order by e.id limit p_limit for update skip locked
-  ), relayed as (
-    update auth_private.events e set relayed_at = now() from batch where e.id = batch.id returning e.id
-  )
-  select array_agg(row(
-    'auth_event', json_build_object('event_id', r.id), null, null, null, null, null, null
-  )::graphile_worker.job_spec order by r.id)
-  into v_specs from relayed r;
+  -- One at a time, or the later events of a user could be seen before the earlier ones.
+  if not pg_try_advisory_xact_lock(913049, 1) then
+    return 0;
+  end if;
 
+  -- "for update skip locked", never "id > last": ids are given before the commit, so a smaller one may appear later. Of one
+  -- user it may not: whoever writes an event about him holds his row until the commit. An event that somebody else has
+  -- locked is passed over, and with it all others about that user.
+  with batch as materialized (
+    select e.id, e.type, e.user_id from auth_private.events e where e.relayed_at is null
+    order by e.id limit p_limit for update skip locked
+  ), passed_over as (
+    select e.user_id from auth_private.events e
+    where e.relayed_at is null and e.id < (select max(b.id) from batch b) and e.id not in (select b.id from batch b)
+  ), relayed as (
+    update auth_private.events e set relayed_at = now() from batch b
+    where e.id = b.id and b.user_id not in (select p.user_id from passed_over p)
+    returning e.id, e.type, e.user_id
+  ), delivered as (
+    insert into auth_private.deliveries (webhook_id, event_id, user_id, due_at)
+    select w.id, r.id, r.user_id, greatest(now(), (
+      -- Not before those that wait already: they would only be looked at in vain.
+      select d.due_at from auth_private.deliveries d
+      where d.webhook_id = w.id and d.user_id = r.user_id and d.state = 'waiting' order by d.event_id desc limit 1))
+    from relayed r join auth_private.webhooks w on w.events is null or r.type = any (w.events)
+    order by r.id
+  )
+  select count(*) into v_moved from relayed;
+
+  -- A job for every subscriber that has deliveries waiting, unless one works already or begins in time: whatever becomes
+  -- of jobs, the next call mends it. A job that is late begins now: "when it was due" would put it before everybody else's.
+  select array_agg(row(
+    case when w.url is null then 'auth_event' else 'deliver' end, json_build_object('subscriber_id', w.id),
+    'subscriber:' || w.id, next.run_at, null, 'subscriber:' || w.id, null, null)::graphile_worker.job_spec)
+  into v_specs
+  from auth_private.webhooks w
+  cross join lateral (
+    select greatest(d.due_at, now()) as run_at from auth_private.deliveries d
+    where d.webhook_id = w.id and d.state = 'waiting' order by d.due_at limit 1
+  ) next
+  left join graphile_worker.jobs j on j.key = 'subscriber:' || w.id
+  where j.id is null or j.locked_at is null and (j.attempts >= j.max_attempts or j.run_at > next.run_at);
   perform graphile_worker.add_jobs(v_specs) where v_specs is not null;
-  return coalesce(cardinality(v_specs), 0);
+
+  return v_moved;
 end
 $function$;
-comment on function auth_private.relay_events(integer) is 'Moves up to p_limit events from the outbox to jobs of the task auth_event, whose payload is {event_id}, and answers how many. Called by the worker, as the owner, again and again.';
+comment on function auth_private.relay_events(integer) is 'Makes deliveries of up to p_limit events of the outbox, one for each subscriber that wants the type, and answers of how many; and sees to it that every subscriber with deliveries waiting has a job, deliver or (without a URL) auth_event, whose payload is {subscriber_id}. Called by the worker, as the owner, again and again.';
 revoke execute on function auth_private.relay_events(integer) from public;
 
 -- function auth_private.request_claims(jsonb)
@@ -2609,6 +2885,8 @@ alter function auth_private.wechat_unbind_phone(uuid) owner to auth_binder;
 -- table auth.audit_log_entries: foreign keys, triggers, policies
 create policy audit_log_entries_binder_insert on auth.audit_log_entries for insert to auth_binder
   with check (((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)) AND (actor = 'user'::text)));
+create policy audit_log_entries_herald_insert on auth.audit_log_entries for insert to auth_herald
+  with check (((actor ~~ 'admin:%'::text) AND (user_id IS NULL)));
 create policy audit_log_entries_holder_insert on auth.audit_log_entries for insert to auth_holder
   with check (((user_id = ( SELECT auth.uid() AS uid)) AND (actor = 'user'::text)));
 create policy audit_log_entries_keeper_insert on auth.audit_log_entries for insert to auth_keeper
@@ -2755,9 +3033,20 @@ create policy users_steward_all on auth.users for all to auth_steward
   using (true)
   with check (true);
 
+-- table auth_private.deliveries: foreign keys, triggers, policies
+alter table auth_private.deliveries add constraint deliveries_event_id_fkey FOREIGN KEY (event_id) REFERENCES auth_private.events(id) ON DELETE CASCADE;
+alter table auth_private.deliveries add constraint deliveries_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES auth_private.webhooks(id) ON DELETE CASCADE;
+create policy deliveries_herald_select on auth_private.deliveries for select to auth_herald
+  using (true);
+create policy deliveries_herald_update on auth_private.deliveries for update to auth_herald
+  using ((state = 'failed'::text))
+  with check ((state = 'waiting'::text));
+
 -- table auth_private.events: foreign keys, triggers, policies
 create policy events_binder_insert on auth_private.events for insert to auth_binder
   with check ((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)));
+create policy events_herald_select on auth_private.events for select to auth_herald
+  using (true);
 create policy events_holder_insert on auth_private.events for insert to auth_holder
   with check (((user_id = ( SELECT auth.uid() AS uid)) AND (type = 'user.deleted'::text)));
 create policy events_merger_insert on auth_private.events for insert to auth_merger
@@ -2773,6 +3062,11 @@ create policy migrations_authenticator_select on auth_private.migrations for sel
 
 -- table auth_private.rate_limits: foreign keys, triggers, policies
 create policy rate_limits_limiter_all on auth_private.rate_limits for all to auth_limiter
+  using (true)
+  with check (true);
+
+-- table auth_private.webhooks: foreign keys, triggers, policies
+create policy webhooks_herald_all on auth_private.webhooks for all to auth_herald
   using (true)
   with check (true);
 
@@ -2794,6 +3088,6 @@ create policy wechat_codes_merger_all on auth_private.wechat_codes for all to au
   using ((user_id = ANY (auth_private.merging_users())));
 
 -- the end
-revoke create on schema auth, auth_private from auth_binder, auth_claims, auth_courier, auth_holder, auth_keeper, auth_limiter, auth_merger, auth_signer, auth_steward;
+revoke create on schema auth, auth_private from auth_binder, auth_claims, auth_courier, auth_herald, auth_holder, auth_keeper, auth_limiter, auth_merger, auth_signer, auth_steward;
 
 commit;

@@ -16,6 +16,10 @@
 \ir schema/auth_private/wechat_access_tokens.sql
 \ir schema/auth_private/rate_limits.sql
 
+\ir schema/auth_private/event_types.sql
+\ir schema/auth_private/webhooks.sql
+\ir schema/auth_private/deliveries.sql
+
 \ir schema/auth_private/mask_phone.sql
 \ir schema/auth_private/mask_phones_in.sql
 \ir schema/auth_private/user_json.sql
@@ -91,5 +95,12 @@
 \ir schema/auth_private/admin_list_sessions.sql
 \ir schema/auth_private/admin_end_sessions.sql
 \ir schema/auth_private/admin_list_audit.sql
+
+\ir schema/auth_private/admin_require_webhook.sql
+\ir schema/auth/admin_add_webhook.sql
+\ir schema/auth/admin_list_webhooks.sql
+\ir schema/auth/admin_remove_webhook.sql
+\ir schema/auth/admin_list_failed_deliveries.sql
+\ir schema/auth/admin_replay_deliveries.sql
 
 \ir schema/schema_end.sql

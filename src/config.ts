@@ -72,6 +72,8 @@ export interface Config {
   /** How many proxies' entries of `X-Forwarded-For` are believed. */
   trustedProxies: number
   phoneFormat: 'wechat' | 'e164' | 'gotrue'
+  /** Deliver events to private and loopback addresses too. */
+  webhookAllowPrivate: boolean
   graphiql: boolean
   logLevel: Environment['LOG_LEVEL']
 }
@@ -108,13 +110,18 @@ export function parseConfig(env: Env, generated: Env = {}): Config {
 const pick = (generated: Env) => Object.fromEntries(generatedNames.map(name => [name, generated[name]]))
 
 /** What `worker` and `migrate` need: the owner's login, and nothing of the web service. Raises ConfigError. */
-export function parseOwnerConfig(env: Env): { ownerUrl: string } {
-  const parsed = Environment.pick({ DATABASE_OWNER_URL: true, LOG_LEVEL: true }).safeParse(setOnly(env))
+export function parseOwnerConfig(env: Env): { ownerUrl: string; webhookAllowPrivate: boolean } {
+  const parsed = Environment.pick({
+    DATABASE_OWNER_URL: true,
+    WEBHOOK_ALLOW_PRIVATE: true,
+    LOG_LEVEL: true,
+  }).safeParse(setOnly(env))
   const faults = parsed.error ? faultsOf(parsed.error) : []
   if (!setOnly(env).DATABASE_OWNER_URL)
     faults.push('DATABASE_OWNER_URL is not set: it is the login that owns the schema')
   if (faults.length > 0) throw new ConfigError(faults)
-  return { ownerUrl: parsed.data!.DATABASE_OWNER_URL! }
+  const { DATABASE_OWNER_URL, WEBHOOK_ALLOW_PRIVATE = false } = parsed.data!
+  return { ownerUrl: DATABASE_OWNER_URL!, webhookAllowPrivate: WEBHOOK_ALLOW_PRIVATE }
 }
 
 /** The level of the log, which is there before the rest is known; a fault of it is listed with the others. */
@@ -225,6 +232,7 @@ function shape(
     rateLimits: env.RATE_LIMITS ?? !embedded,
     trustedProxies: env.TRUSTED_PROXIES,
     phoneFormat: env.PHONE_FORMAT,
+    webhookAllowPrivate: env.WEBHOOK_ALLOW_PRIVATE ?? embedded,
     graphiql: env.GRAPHIQL ?? !production,
     logLevel: env.LOG_LEVEL,
   }

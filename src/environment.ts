@@ -111,6 +111,7 @@ export const Environment = z.object({
   DATA_KEY: dataKeys.optional(),
   SITE_URL: httpUrl.optional(),
   PHONE_CONFLICT: z.enum(['reject', 'merge'], 'is neither reject nor merge').default('reject'),
+  WEBHOOK_ALLOW_PRIVATE: flag.optional(),
   CORS_ORIGINS: origins.default([]),
   RATE_LIMITS: z
     .enum(['on', 'off'], 'is neither on nor off')

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { ConfigError, type Env, EXIT_CONFIG, parseConfig } from '../src/config.ts'
+import { ConfigError, type Env, EXIT_CONFIG, parseConfig, parseOwnerConfig } from '../src/config.ts'
 import { SIMULATOR_APP_ID, SIMULATOR_APP_SECRET } from '../src/simulator/index.ts'
 
 const SECRET = 'a secret of exactly 32 bytes ...'
@@ -63,6 +63,25 @@ test('defaults', () => {
     graphiql: true,
     logLevel: 'info',
   })
+})
+
+test.each<[string, Env, boolean]>([
+  ['with the embedded database', {}, true],
+  ['with the embedded database, forbidden', { WEBHOOK_ALLOW_PRIVATE: 'false' }, false],
+  ['with another', external, false],
+  ['with another, allowed', { ...external, WEBHOOK_ALLOW_PRIVATE: 'true' }, true],
+  ['in production', production, false],
+])('webhooks to private addresses %s', (_what, env, isAllowed) => {
+  expect(parseConfig(env).webhookAllowPrivate).toBe(isAllowed)
+})
+
+test('the worker is told whether webhooks may lead to private addresses', () => {
+  const owner = { DATABASE_OWNER_URL: 'postgres://owner@db.test/app' }
+  expect(parseOwnerConfig(owner).webhookAllowPrivate).toBe(false)
+  expect(parseOwnerConfig({ ...owner, WEBHOOK_ALLOW_PRIVATE: 'true' }).webhookAllowPrivate).toBe(true)
+  expect(() => parseOwnerConfig({ ...owner, WEBHOOK_ALLOW_PRIVATE: 'yes' })).toThrow(
+    'WEBHOOK_ALLOW_PRIVATE is neither true nor false',
+  )
 })
 
 test('what is set is taken', () => {

@@ -17,6 +17,7 @@
 --   auth_steward  the functions of administrators
 --   auth_courier  WeChat's access tokens
 --   auth_limiter  the counters of the rate limits
+--   auth_herald   subscribers, and what they could not be told
 do $$
 declare
   v_role text;
@@ -25,7 +26,8 @@ declare
 begin
   foreach v_role in array array[
     'anon', 'authenticated', 'service_role', 'authenticator',
-    'auth_signer', 'auth_keeper', 'auth_holder', 'auth_claims', 'auth_binder', 'auth_merger', 'auth_steward', 'auth_courier', 'auth_limiter'
+    'auth_signer', 'auth_keeper', 'auth_holder', 'auth_claims', 'auth_binder', 'auth_merger', 'auth_steward', 'auth_courier', 'auth_limiter',
+    'auth_herald'
   ] loop
     if not exists (select from pg_catalog.pg_roles where rolname = v_role) then
       begin
@@ -39,7 +41,8 @@ begin
   begin
     -- The migrating login hands functions over to the duties and replaces them later: it must be able to become each.
     foreach v_role in array array[
-      'auth_signer', 'auth_keeper', 'auth_holder', 'auth_claims', 'auth_binder', 'auth_merger', 'auth_steward', 'auth_courier', 'auth_limiter'
+      'auth_signer', 'auth_keeper', 'auth_holder', 'auth_claims', 'auth_binder', 'auth_merger', 'auth_steward', 'auth_courier', 'auth_limiter',
+    'auth_herald'
     ] loop
       if v_has_options then
         if not (pg_has_role(current_user, v_role, 'usage') and pg_has_role(current_user, v_role, 'set')) then

@@ -1,7 +1,8 @@
-// Before: src/tasks/relay.ts. After: the subscriber of this process.
-import type { Task } from 'graphile-worker'
-import { z } from 'zod'
+// Before: src/tasks/subscriber.ts. After: the application's own task.
+import type { JobHelpers, Task } from 'graphile-worker'
 import { type Logger, maskPhones } from '../log.ts'
+import { bodyOf } from './deliveries.ts'
+import type { Send } from './subscriber.ts'
 
 /** An event as subscribers see it. */
 export interface AuthEvent {
@@ -11,35 +12,37 @@ export interface AuthEvent {
   data: { user_id: string; [member: string]: unknown }
 }
 
-/** Called at least once for every event; may throw, and is called again later. */
-export type OnEvent = (event: AuthEvent) => void | Promise<void>
-
-const Payload = z.object({ event_id: z.coerce.string().regex(/^\d+$/) })
-
 /**
- * The task of one event. The job holds the event's id alone, so that a phone which has to be forgotten is forgotten in
- * one place; an event that is gone is nobody's business any more.
+ * The application's task `auth_event`: called at least once for every event, in the order of the events of one user; may throw,
+ * and is called again later.
  */
-export const authEventTask =
-  (log: Logger, onEvent: OnEvent | undefined): Task =>
-  async (payload, { query }) => {
-    const { event_id } = Payload.parse(payload)
-    const { rows } = await query<{ type: string; user_id: string; data: object; created_at: Date }>(
-      'select type, user_id, data, created_at from auth_private.events where id = $1',
-      [event_id],
-    )
-    const row = rows[0]
-    if (!row) return
+export type EventTask = (event: AuthEvent, helpers: JobHelpers) => unknown
+
+/** Tells the application's own task. */
+export const sendToTask =
+  (task: EventTask, log: Logger): Send =>
+  async (_subscriber, delivery, helpers) => {
     try {
-      await onEvent?.({
-        type: row.type,
-        timestamp: row.created_at.toISOString(),
-        data: { ...row.data, user_id: row.user_id },
-      })
+      await task(bodyOf(delivery), helpers)
+      return undefined
     } catch (error) {
-      // graphile-worker keeps the message beside the job, and logs it.
-      const { message, stack = '' } = error instanceof Error ? error : new Error(String(error))
-      throw Object.assign(new Error(maskPhones(message)), { stack: maskPhones(stack) })
+      log.warn({ err: error, task: 'auth_event' }, 'a task of the application failed')
+      return { reason: maskedError(error).message }
     }
-    log.info({ event: row.type, event_id, user_id: row.user_id }, 'an event was delivered')
   }
+
+/** A task of the application whose errors may be kept and logged: graphile-worker does both. */
+export const masked =
+  (task: Task): Task =>
+  async (payload, helpers) => {
+    try {
+      return await task(payload, helpers)
+    } catch (error) {
+      throw maskedError(error)
+    }
+  }
+
+function maskedError(error: unknown): Error {
+  const { message, stack = '' } = error instanceof Error ? error : new Error(String(error))
+  return Object.assign(new Error(maskPhones(message)), { stack: maskPhones(stack) })
+}

@@ -1,4 +1,4 @@
-// Before: events, written by sql/schema/auth_private/*.sql. After: jobs of src/tasks/auth_event.ts.
+// Before: events, written by sql/schema/auth_private/*.sql. After: jobs of src/tasks/subscriber.ts.
 import type pg from 'pg'
 import type { Logger } from '../log.ts'
 
@@ -7,8 +7,8 @@ const EVERY_MS = 1_000
 const BATCH = 500
 
 /**
- * Hands events over to graphile-worker: the outbox to jobs of `auth_event`, in batches, by
- * sql/schema/auth_private/relay_events.sql. Any number of workers may do so at once. Answers a function that ends it.
+ * Makes deliveries of events, in batches, and jobs for subscribers that have some waiting, by
+ * sql/schema/auth_private/relay_events.sql. Any number of workers may try at once. Answers a function that ends it.
  */
 export function startRelay(pool: pg.Pool, log: Logger): () => Promise<void> {
   let stopped = false

@@ -2,9 +2,10 @@ import { parseCronItems, run } from 'graphile-worker'
 import { orUnreachable } from '../db/errors.ts'
 import type { Logger } from '../log.ts'
 import { observe, RHYTHM, type Rhythm, startWatch } from './abandoned_jobs.ts'
-import { authEventTask, type OnEvent } from './auth_event.ts'
-import { cleanUpTask } from './clean_up.ts'
 import { startRelay } from './relay.ts'
+import { PACE, type Pace } from './subscriber.ts'
+import { taskList, type WorkerTasks } from './tasks.ts'
+import { createSender } from './webhook.ts'
 import { workerLogger } from './worker_log.ts'
 import { openWorkerPool } from './worker_pool.ts'
 
@@ -12,11 +13,24 @@ export interface WorkerOptions {
   /** The owner's login, direct: a transaction pooler breaks LISTEN. */
   ownerUrl: string
   log: Logger
-  /** An in-process subscriber. */
-  onEvent?: OnEvent | undefined
+  /** Tasks of the application; `auth_event` makes it a subscriber. */
+  tasks?: WorkerTasks | undefined
+  /** Deliver to private and loopback addresses: WEBHOOK_ALLOW_PRIVATE. */
+  webhookAllowPrivate?: boolean
   /** How soon a job goes on whose worker died; tests are less patient. */
   rhythm?: Rhythm
+  /** How patient deliveries are; tests are less patient. */
+  pace?: Partial<Pace>
 }
+
+/**
+ * Jobs at once. One that delivers waits for somebody else's server most of the time, and holds no connection: so many
+ * subscribers have to be slow at once before another has to wait for a job's time (Pace) to be over.
+ */
+const CONCURRENCY = 16
+
+/** The application is a subscriber like others, but for the URL; there is one such row. */
+const SUBSCRIBE = 'insert into auth_private.webhooks default values on conflict do nothing'
 
 const CLOCK = parseCronItems([{ task: 'clean_up', match: '*/10 * * * *', options: { maxAttempts: 1 } }])
 
@@ -29,11 +43,17 @@ export interface Worker {
 export async function startWorker({
   ownerUrl,
   log,
-  onEvent,
+  tasks = {},
+  webhookAllowPrivate: allowPrivate = false,
   rhythm = RHYTHM,
+  pace: givenPace,
 }: WorkerOptions): Promise<Worker> {
+  const pace = { ...PACE, ...givenPace }
+  const stopping = new AbortController()
+  const send = createSender({ allowPrivate, requestMs: pace.requestMs })
+  const list = taskList({ tasks, log, pace, send, stopping: stopping.signal })
   const { pool, wait, hurry, end } = openWorkerPool(ownerUrl, log)
-  await pool.query('select').catch(async (error: unknown) => {
+  await pool.query(tasks.auth_event ? SUBSCRIBE : 'select').catch(async (error: unknown) => {
     await end()
     return orUnreachable('DATABASE_OWNER_URL')(error)
   })
@@ -43,9 +63,9 @@ export async function startWorker({
   const runner = await run({
     pgPool: pool,
     parsedCronItems: CLOCK,
-    taskList: { auth_event: authEventTask(log, onEvent), clean_up: cleanUpTask },
-    concurrency: 4,
-    pollInterval: 1_000,
+    taskList: list,
+    concurrency: CONCURRENCY,
+    pollInterval: 2_000,
     noHandleSignals: true,
     logger: workerLogger(log),
     events: doing.events,
@@ -57,6 +77,7 @@ export async function startWorker({
   const stopWatch = startWatch({ ownerUrl, log, doing, rhythm })
   return {
     async stop() {
+      stopping.abort()
       hurry()
       await stopRelay()
       await runner.stop()

@@ -50,7 +50,7 @@ export function openWorkerPool(ownerUrl: string, log: Logger): WorkerPool {
 
   const pool = new pg.Pool({
     connectionString: ownerUrl,
-    max: 6,
+    max: 10,
     application_name: 'postgraphile-wechat worker',
     Client: WorkerClient as never,
   })

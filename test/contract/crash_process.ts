@@ -13,8 +13,6 @@ export interface KeptProcess {
   isReady(): boolean
   /** The last that it said. */
   said(): string
-  /** How often it was killed. */
-  deaths(): number
   /** kill -9. It is started again. */
   kill(): void
   /** Ends it in order, for good; its exit code. */
@@ -25,19 +23,16 @@ export interface KeepOptions {
   /** What node runs. */
   args: string[]
   env: Record<string, string>
-  /** Every line that it says. */
-  onLine?(line: string): void
   /** It ended though nobody killed it. */
   onFault(what: string): void
 }
 
 /** Starts a command, and again whenever it has ended, as an init system would. */
-export function keepRunning({ args, env, onLine, onFault }: KeepOptions): KeptProcess {
+export function keepRunning({ args, env, onFault }: KeepOptions): KeptProcess {
   let child: ChildProcess
   let url: string | undefined
   let isReady = false
   let wasKilled = false
-  let deaths = 0
   let isStopping = false
   let last: string[] = []
 
@@ -56,7 +51,6 @@ export function keepRunning({ args, env, onLine, onFault }: KeepOptions): KeptPr
         isReady = true
         url = /"url":"([^"]+)"/.exec(line)?.[1] ?? url
       }
-      onLine?.(line)
     }
     for (const input of [child.stdout!, child.stderr!]) createInterface({ input }).on('line', hear)
     const [code, signal] = await once(child, 'close')
@@ -81,9 +75,7 @@ export function keepRunning({ args, env, onLine, onFault }: KeepOptions): KeptPr
     url: () => url,
     isReady: () => isReady,
     said: () => last.join('\n'),
-    deaths: () => deaths,
     kill() {
-      deaths++
       wasKilled = true
       isReady = false
       url = undefined

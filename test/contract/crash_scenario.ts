@@ -8,6 +8,7 @@ import { ROUNDS } from '../support/rounds.ts'
 import { halves, phoneOf, readLedger } from './crash_checks.ts'
 import { live, type Person, settle, type World } from './crash_load.ts'
 import { type Random, randomOf } from './crash_random.ts'
+import { overtaken, type Receiver, startReceiver } from './crash_receiver.ts'
 import type { Site, SiteOptions } from './crash_site.ts'
 import { type RecordedWechat, startRecordedWechat } from './crash_wechat.ts'
 
@@ -31,12 +32,15 @@ export function testCrashes(start: (options: SiteOptions) => Promise<Site>, kind
     ends.push(() => rm(dataDir, { recursive: true, force: true, maxRetries: 5 }))
     const wechat = await startRecordedWechat(random)
     ends.push(wechat.close)
+    const receiver = await startReceiver(random)
+    ends.push(receiver.close)
     const site = await start({ dataDir, wechatUrl: wechat.url, onFault: what => faults.push(what) })
     ends.push(site.stop)
 
-    const people = await liveThroughCrashes({ site, wechat, random, kinds })
-    await everythingIsDelivered(site)
-    expect(faults).toEqual([])
+    const people = await liveThroughCrashes({ site, wechat, receiver, random, kinds })
+    await everythingIsDelivered(site, receiver)
+    expect([...faults, ...receiver.faults]).toEqual([])
+    expect(overtaken(receiver)).toEqual([])
     for (const [what, query] of Object.entries(halves))
       expect({ [what]: await site.rows(query) }).toEqual({ [what]: [] })
     await everybodyHasWhatHeWasTold(site, people)
@@ -51,12 +55,13 @@ export function testCrashes(start: (options: SiteOptions) => Promise<Site>, kind
 interface Crashing {
   site: Site
   wechat: RecordedWechat
+  receiver: Receiver
   random: Random
   kinds: readonly string[]
 }
 
 /** Load, crashes, calm; then every code once more. Answers who took part. */
-async function liveThroughCrashes({ site, wechat, random, kinds }: Crashing): Promise<Person[]> {
+async function liveThroughCrashes({ site, wechat, receiver, random, kinds }: Crashing): Promise<Person[]> {
   const people: Person[] = []
   let isCalm = false
   let isOver = false
@@ -77,6 +82,7 @@ async function liveThroughCrashes({ site, wechat, random, kinds }: Crashing): Pr
     }
   }
   await everythingIsUp()
+  await receiver.subscribe(site.rows)
   const lives = Promise.all(Array.from({ length: AT_ONCE }, () => live(world, people)))
   // Heard of at the next pause.
   lives.catch(() => {})
@@ -99,17 +105,24 @@ async function liveThroughCrashes({ site, wechat, random, kinds }: Crashing): Pr
 }
 
 /** A worker's deliveries go on within a minute after it died. */
-async function everythingIsDelivered({ rows, undelivered, unheard }: Site): Promise<void> {
+async function everythingIsDelivered({ rows, untold }: Site, { arrivals }: Receiver): Promise<void> {
+  const unheard = async () => {
+    const heard = new Set(arrivals.map(({ eventId }) => eventId))
+    const events = await rows<{ id: string }>('select id from auth_private.events')
+    return events.filter(({ id }) => !heard.has(id))
+  }
   const left = async () => ({
     notRelayed: await rows('select id from auth_private.events where relayed_at is null'),
     // The clock's own jobs come and go.
     jobs: await rows(
       `select id, attempts, locked_by, last_error from graphile_worker.jobs
-       where task_identifier = 'auth_event' or locked_by is not null`,
+       where task_identifier <> 'clean_up' or locked_by is not null`,
     ),
-    undelivered: (await undelivered()).slice(unheard()),
+    deliveries: await rows('select * from auth_private.deliveries'),
+    unheard: await unheard(),
+    untold: await untold(),
   })
-  const nothing = { notRelayed: [], jobs: [], undelivered: [] }
+  const nothing = { notRelayed: [], jobs: [], deliveries: [], unheard: [], untold: [] }
   for (const giveUpAt = Date.now() + 60_000; Date.now() < giveUpAt; await sleep(200))
     if (isDeepStrictEqual(await left(), nothing)) return
   expect(await left()).toEqual(nothing)

@@ -16,10 +16,8 @@ export interface Site {
   env: Record<string, string>
   services: KeptProcess[]
   workers: KeptProcess[]
-  /** Events of which it is not known that a subscriber was told. */
-  undelivered(): Promise<object[]>
-  /** So many events may have been delivered though nobody knows: their lines of the log were lost. */
-  unheard(): number
+  /** Events of which the application's own task was not told, where there is one. */
+  untold(): Promise<object[]>
   /** Queries as the owner; they wait while PostgreSQL is away. */
   rows<Row extends object>(text: string): Promise<Row[]>
   /** kill -9 of one process of a kind. */
@@ -68,14 +66,13 @@ export async function startProduction({ dataDir, wechatUrl, onFault }: SiteOptio
     services,
     workers,
     rows: database.rows,
-    async undelivered() {
+    async untold() {
       const delivered = new Set((await readFile(DELIVERED, 'utf8')).split('\n'))
       const events = await database.rows<EventRow>(EVENTS)
       return events.filter(
         ({ type, user_id, created_at }) => !delivered.has(`${type} ${user_id} ${created_at.toISOString()}`),
       )
     },
-    unheard: () => 0,
     crash: crashes(dataDir, services, workers, database.rows),
     stop: once(async () => {
       const codes = await Promise.all([...services, ...workers].map(process => process.stop()))
@@ -89,19 +86,14 @@ export async function startProduction({ dataDir, wechatUrl, onFault }: SiteOptio
 /** As `npm start`: all in one process, which has PostgreSQL under it. */
 export async function startAlone({ dataDir, wechatUrl, onFault }: SiteOptions): Promise<Site> {
   const env = { ...common(wechatUrl), DATA_DIR: dataDir }
-  const delivered = new Set<string | undefined>()
-  const onLine = (line: string) => {
-    if (line.includes('an event was delivered')) delivered.add(/"event_id":"(\d+)"/.exec(line)?.[1])
-  }
-  const all = [keepRunning({ args: ['src/main.ts', 'start'], env, onLine, onFault })]
+  const all = [keepRunning({ args: ['src/main.ts', 'start'], env, onFault })]
   const database = openOwner(dataDir)
   return {
     env,
     services: all,
     workers: all,
     rows: database.rows,
-    undelivered: async () => (await database.rows<EventRow>(EVENTS)).filter(({ id }) => !delivered.has(id)),
-    unheard: () => CONCURRENCY * all[0]!.deaths(),
+    untold: async () => [],
     crash: crashes(dataDir, all, all, database.rows),
     stop: once(async () => {
       const codes = await Promise.all(all.map(process => process.stop()))
@@ -119,15 +111,12 @@ function once<T>(work: () => Promise<T>): () => Promise<T> {
   }
 }
 
-const EVENTS = 'select id, type, user_id, created_at from auth_private.events'
+const EVENTS = 'select type, user_id, created_at from auth_private.events'
 interface EventRow {
-  id: string
   type: string
   user_id: string
   created_at: Date
 }
-/** How many jobs a worker does at once. */
-const CONCURRENCY = 4
 
 /** The owner's connection, through whatever happens to PostgreSQL. */
 function openOwner(dataDir: string) {

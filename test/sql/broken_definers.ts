@@ -198,7 +198,11 @@ export const broken: Record<string, Breakage[]> = {
 /** The definers that cannot break so, and why. */
 export const exempt: Record<
   string,
-  'writes nothing' | 'knows no users' | 'any user, by design' | 'two users, see merge_definers.test.ts'
+  | 'writes nothing'
+  | 'knows no users'
+  | 'changes no user'
+  | 'any user, by design'
+  | 'two users, see merge_definers.test.ts'
 > = {
   'auth_private.get_user(uuid)': 'writes nothing',
   'auth_private.request_claims(jsonb)': 'writes nothing',
@@ -208,6 +212,8 @@ export const exempt: Record<
   'auth_private.admin_get_user(uuid)': 'writes nothing',
   'auth_private.admin_list_sessions(uuid)': 'writes nothing',
   'auth_private.admin_list_audit(integer,integer,uuid,text)': 'writes nothing',
+  'auth.admin_list_webhooks()': 'writes nothing',
+  'auth.admin_list_failed_deliveries(uuid,integer)': 'writes nothing',
   'auth_private.wechat_take_access_token(text,text,text,uuid,integer)': 'knows no users',
   'auth_private.wechat_put_access_token(text,text,uuid,text,integer)': 'knows no users',
   'auth_private.count_operations(text[],integer[],integer[])': 'knows no users',
@@ -223,6 +229,9 @@ export const exempt: Record<
   'auth_private.admin_update_user(uuid,jsonb,text)': 'any user, by design',
   'auth_private.admin_delete_user(uuid,text,boolean)': 'any user, by design',
   'auth_private.admin_end_sessions(uuid,uuid,text)': 'any user, by design',
+  'auth.admin_add_webhook(text,text[],text)': 'changes no user',
+  'auth.admin_remove_webhook(uuid)': 'changes no user',
+  'auth.admin_replay_deliveries(uuid,bigint[])': 'changes no user',
 }
 
 const bind = async (client: pg.PoolClient, caller: Person) =>

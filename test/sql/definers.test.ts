@@ -14,6 +14,7 @@ describe.each(servers)('on $name', server => {
   let caller: Person
   /** Has everything, made before the caller: whoever takes the first row that he finds takes his. */
   let stranger: Person
+  let webhookId: string
 
   beforeAll(async () => {
     db = await createDatabase({ server })
@@ -24,6 +25,10 @@ describe.each(servers)('on $name', server => {
     await write(web, stranger, randomBytes(32), randomUUID(), 'wechat_code_invalid')
     await claim(web, stranger, randomBytes(32), randomUUID())
     caller = await signIn(web)
+    const webhook = await db.row<{ id: string }>(
+      'insert into auth_private.webhooks default values returning id',
+    )
+    webhookId = webhook.id
   })
   afterAll(async () => {
     await web.end()
@@ -109,11 +114,13 @@ describe.each(servers)('on $name', server => {
         admin_get_user: [caller.userId],
         admin_list_sessions: [caller.userId],
         admin_list_audit: [10, 0, null, null],
+        admin_list_webhooks: [],
+        admin_list_failed_deliveries: [webhookId],
       }
       const places = values[name]!.map((_value, index) => `$${index + 1}`)
       await db.experiment(async client => {
         await client.query('set transaction read only')
-        await client.query(`select auth_private.${name}(${places})`, values[name])
+        await client.query(`select ${definer.replace(/\(.*/, '')}(${places})`, values[name])
       })
     },
   )
@@ -131,6 +138,22 @@ describe.each(servers)('on $name', server => {
     )
     expect(duties.length).toBeGreaterThan(1)
     for (const { duty, reaches } of duties) expect([duty, reaches]).toEqual([duty, []])
+  })
+
+  test('whoever changes no user writes nothing about one but what administrators do', async () => {
+    const writable = await db.rows<{ table: string }>(
+      `select distinct c.oid::regclass::text as table
+       from pg_proc p, pg_class c join pg_namespace n on n.oid = c.relnamespace
+       where p.oid = any ($1::regprocedure[]) and n.nspname in ('auth', 'auth_private') and c.relkind = 'r'
+         and (has_any_column_privilege(p.proowner, c.oid, 'insert, update, references')
+              or has_table_privilege(p.proowner, c.oid, 'delete, truncate, trigger')) order by 1`,
+      [Object.keys(exempt).filter(definer => exempt[definer] === 'changes no user')],
+    )
+    expect(writable.map(({ table }) => table)).toEqual([
+      'auth.audit_log_entries',
+      'auth_private.deliveries',
+      'auth_private.webhooks',
+    ])
   })
 
   const insertion = (table: string, columns: string, values: string) =>

@@ -72,6 +72,7 @@ describe.each(servers)('on $name', server => {
       [
         'auth_binder',
         'auth_courier',
+        'auth_herald',
         'auth_holder',
         'auth_keeper',
         'auth_limiter',

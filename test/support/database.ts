@@ -55,12 +55,13 @@ export async function createDatabase({
   }
 }
 
-/** Where phones and WeChat's access tokens are kept; nothing else may hold one. */
+/** Where phones, WeChat's access tokens and webhooks' secrets are kept; nothing else may hold one. */
 const KEEPERS = [
   'auth.users',
   'auth.phone_changes',
   'auth_private.events',
   'auth_private.wechat_access_tokens',
+  'auth_private.webhooks',
 ]
 
 /** Everything else that is stored, for the leak scan. */

@@ -1,15 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { createLog } from '../../src/log.ts'
-import type { OnEvent } from '../../src/tasks/auth_event.ts'
 import { startWorker, type Worker } from '../../src/tasks/worker.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 import { startProxy } from '../support/proxy.ts'
 import { everyRound } from '../support/rounds.ts'
 import { servers } from '../support/servers.ts'
-import { jobs, until, writeEvents } from './harness.ts'
+import { addChores, jobs, until } from './harness.ts'
 import { RHYTHM } from './rhythm.ts'
 
 const PROCESS = fileURLToPath(new URL('./worker_process.ts', import.meta.url))
@@ -22,9 +22,7 @@ beforeAll(async () => {
   db = await createDatabase()
 })
 beforeEach(() =>
-  db.rows(
-    'truncate auth_private.events, graphile_worker._private_jobs, graphile_worker._private_job_queues cascade',
-  ),
+  db.rows('truncate graphile_worker._private_jobs, graphile_worker._private_job_queues cascade'),
 )
 afterEach(async () => {
   await Promise.all(workers.splice(0).map(worker => worker.stop()))
@@ -41,22 +39,28 @@ async function kill(child: ChildProcess) {
 
 /** A worker in a process of its own, which takes jobs and never ends one. `begun`: about whom. */
 function launch({ ownerUrl } = db) {
-  const child = spawn(process.execPath, [PROCESS, ownerUrl], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [PROCESS, ownerUrl, 'chore'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   children.push(child)
   let output = ''
   child.stdout.on('data', chunk => (output += chunk))
   return { child, begun: () => output.split('\n').slice(0, -1) }
 }
 
-async function work({ onEvent = (() => {}) as OnEvent, ownerUrl = db.ownerUrl, rhythm = RHYTHM } = {}) {
+type Chore = (userId: string) => void | Promise<void>
+
+async function work({ chore = (() => {}) as Chore, ownerUrl = db.ownerUrl, rhythm = RHYTHM } = {}) {
   const told: string[] = []
   const worker = await startWorker({
     ownerUrl,
     log: createLog('silent'),
     rhythm,
-    onEvent: event => {
-      told.push(event.data.user_id)
-      return onEvent(event)
+    tasks: {
+      chore: async ({ user_id }: { user_id: string }) => {
+        told.push(user_id)
+        await chore(user_id)
+      },
     },
   })
   workers.push(worker)
@@ -65,22 +69,12 @@ async function work({ onEvent = (() => {}) as OnEvent, ownerUrl = db.ownerUrl, r
 
 const jobsAreDone = () => until(async () => (await jobs(db)).length === 0)
 
-/** Events that are jobs of one named queue, which does one job after the other. */
-async function writeQueue(count: number) {
-  const users = await writeEvents(db, count, 'now()')
-  await db.rows(`
-    select graphile_worker.add_job('auth_event', json_build_object('event_id', id), queue_name => 'one',
-      run_at => now() - interval '1 minute' + id * interval '1 millisecond')
-    from (select id from auth_private.events order by id) e`)
-  return users
-}
-
 describe('a worker is killed with -9 while it does jobs', () => {
   test.each(servers)('one that is started afterwards does them, on $name', async server => {
     const site = await createDatabase({ server })
     try {
       const killed = launch(site)
-      const users = await writeEvents(site, 3)
+      const users = await addChores(site, 3)
       await until(() => killed.begun().length === 3)
       await kill(killed.child)
       const told = await work({ ownerUrl: site.ownerUrl })
@@ -94,7 +88,7 @@ describe('a worker is killed with -9 while it does jobs', () => {
 
   test.each(everyRound)('those that live do them, each once (round %i)', async () => {
     const killed = launch()
-    const users = await writeEvents(db, 3)
+    const users = await addChores(db, 3)
     await until(() => killed.begun().length === 3)
     const all = await Promise.all([work(), work(), work()])
     await sleep(2 * RHYTHM.graceMs)
@@ -106,7 +100,7 @@ describe('a worker is killed with -9 while it does jobs', () => {
 
   test('its queue goes on, in order', async () => {
     const killed = launch()
-    const users = await writeQueue(3)
+    const users = await addChores(db, 3, 'one')
     await until(() => killed.begun().length === 1)
     await kill(killed.child)
     const told = await work()
@@ -118,7 +112,7 @@ describe('a worker is killed with -9 while it does jobs', () => {
 
 test('a worker whose machine falls silent counts as dead, though its connections are open', async () => {
   const frozen = launch()
-  const users = await writeEvents(db, 1)
+  const users = await addChores(db, 1)
   await until(() => frozen.begun().length === 1)
   const told = await work()
   frozen.child.kill('SIGSTOP')
@@ -130,13 +124,13 @@ test('a job that lasts longer than the grace stays with its worker, though its c
   const patient = { everyMs: 200, graceMs: 3_000 }
   const wire = await startProxy(db.ownerUrl)
   let hasEnded = false
-  const onEvent = async () => {
+  const chore = async () => {
     await sleep(5_500)
     hasEnded = true
   }
-  const told = await work({ onEvent, ownerUrl: wire.url, rhythm: patient })
+  const told = await work({ chore, ownerUrl: wire.url, rhythm: patient })
   try {
-    await writeEvents(db, 1)
+    await addChores(db, 1)
     await until(() => told.length === 1)
     const others = await Promise.all([work({ rhythm: patient }), work({ rhythm: patient })])
     await sleep(500)
@@ -152,22 +146,21 @@ test('a job that lasts longer than the grace stays with its worker, though its c
 })
 
 test.each([
-  ['a job', 'null'],
-  ['a job of a queue', `'one'`],
+  ['a job', null],
+  ['a job of a queue', 'one'],
 ])('%s that was given to a living worker, who never heard of it, is given anew', async (_what, queue) => {
   let finish = () => {}
   const finished = new Promise<void>(resolve => {
     finish = resolve
   })
-  const [first] = await writeEvents(db, 1)
-  const told = await work({ onEvent: ({ data }) => (data.user_id === first ? finished : undefined) })
+  const [first] = await addChores(db, 1)
+  const told = await work({ chore: userId => (userId === first ? finished : undefined) })
   await until(() => told.length === 1)
   const worker = (await jobs(db))[0]!.locked_by
   // As the statement that gives a job leaves it. Several statements in one query are one transaction.
-  const [lost] = await writeEvents(db, 1, 'now()')
+  const lost = randomUUID()
   await db.owner.query(`
-    select graphile_worker.add_job('auth_event', json_build_object('event_id', max(id)), queue_name => ${queue})
-    from auth_private.events;
+    select graphile_worker.add_job('chore', '{"user_id": "${lost}"}', queue_name => ${queue ? `'${queue}'` : null});
     update graphile_worker._private_job_queues set locked_by = '${worker}', locked_at = now();
     update graphile_worker._private_jobs set locked_by = '${worker}', locked_at = now(), attempts = 1
     where locked_by is null`)

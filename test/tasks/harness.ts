@@ -42,5 +42,43 @@ export const jobs = (db: TestDatabase) =>
      where t.identifier <> 'clean_up' order by j.id`,
   )
 
-/** Lets a job that failed be tried again now. */
-export const hurry = (db: TestDatabase) => db.rows('update graphile_worker._private_jobs set run_at = now()')
+/** Adds jobs of the task `chore`, one after the other, and answers whom they are about. */
+export async function addChores(db: Pick<TestDatabase, 'rows'>, count: number, queue: string | null = null) {
+  const users = Array.from({ length: count }, () => randomUUID())
+  await db.rows(
+    `select graphile_worker.add_job('chore', json_build_object('user_id', u), queue_name => $2,
+       run_at => now() - interval '1 minute' + n * interval '1 millisecond')
+     from unnest($1::text[]) with ordinality t (u, n) order by n`,
+    [users, queue],
+  )
+  return users
+}
+
+export interface StoredDelivery {
+  id: string
+  webhook_id: string
+  event_id: string
+  user_id: string
+  state: 'waiting' | 'failed'
+  due_at: Date
+  attempts: number
+  last_status: number | null
+  last_error: string | null
+}
+
+/** What subscribers have not been told. */
+export const deliveries = (db: Pick<TestDatabase, 'rows'>) =>
+  db.rows<StoredDelivery>('select * from auth_private.deliveries order by id')
+
+/** Lets deliveries that failed be tried again now. */
+export const hurry = (db: TestDatabase) =>
+  db.rows(`update auth_private.deliveries set due_at = now() where state = 'waiting'`)
+
+/** Everything has been relayed and delivered, but for what was given up. */
+export const isDelivered = async (db: TestDatabase) =>
+  (
+    await db.row<{ done: boolean }>(
+      `select not exists (select from auth_private.events where relayed_at is null)
+         and not exists (select from auth_private.deliveries where state = 'waiting') as done`,
+    )
+  ).done

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createLog } from '../../src/log.ts'
-import type { AuthEvent, OnEvent } from '../../src/tasks/auth_event.ts'
+import type { AuthEvent, EventTask } from '../../src/tasks/auth_event.ts'
 import { startWorker, type Worker } from '../../src/tasks/worker.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 import { startProxy } from '../support/proxy.ts'
 import { everyRound } from '../support/rounds.ts'
-import { hurry, jobs, PHONE, until, writeEvents } from './harness.ts'
+import { deliveries, hurry, isDelivered, jobs, PHONE, until, writeEvents } from './harness.ts'
 
 const log = createLog('silent')
 
@@ -15,12 +15,14 @@ const workers: Worker[] = []
 beforeAll(async () => {
   db = await createDatabase()
 })
-beforeEach(() => db.rows('truncate auth_private.events, graphile_worker._private_jobs'))
+beforeEach(() =>
+  db.rows('truncate auth_private.events, auth_private.webhooks, graphile_worker._private_jobs cascade'),
+)
 afterEach(() => Promise.all(workers.splice(0).map(worker => worker.stop())))
 afterAll(() => db.drop())
 
-async function work(onEvent?: OnEvent, ownerUrl = db.ownerUrl): Promise<Worker> {
-  const worker = await startWorker({ ownerUrl, log, onEvent })
+async function work(auth_event?: EventTask, ownerUrl = db.ownerUrl): Promise<Worker> {
+  const worker = await startWorker({ ownerUrl, log, tasks: auth_event && { auth_event } })
   workers.push(worker)
   return worker
 }
@@ -28,7 +30,7 @@ const stop = (worker: Worker) => {
   workers.splice(workers.indexOf(worker), 1)
   return worker.stop()
 }
-const jobsAreDone = () => until(async () => (await jobs(db)).length === 0)
+const everythingIsDelivered = () => until(() => isDelivered(db))
 const whom = (events: AuthEvent[]) => events.map(({ data }) => data.user_id)
 
 test('an event is delivered as a subscriber wants it', async () => {
@@ -40,35 +42,65 @@ test('an event is delivered as a subscriber wants it', async () => {
   expect(events).toEqual([
     { type: 'phone.bound', timestamp: created_at.toISOString(), data: { user_id: userId, phone: PHONE } },
   ])
-  await jobsAreDone()
+  await everythingIsDelivered()
 })
 
-test('without a subscriber an event is worked off as well', async () => {
+test('where nobody defines the task, nothing piles up', async () => {
   await work()
   await writeEvents(db, 3)
-  await until(async () => {
-    const { left } = await db.row<{ left: number }>(
-      'select count(*)::int as left from auth_private.events where relayed_at is null',
-    )
-    return left === 0
+  await everythingIsDelivered()
+  expect(await db.rows('select id from auth_private.webhooks')).toEqual([])
+  expect(await jobs(db)).toEqual([])
+})
+
+test('a worker without the task leaves it to one that has it; both are one subscriber', async () => {
+  const events: AuthEvent[] = []
+  await Promise.all([work(), work(event => void events.push(event))])
+  await work(event => void events.push(event))
+  expect(await db.rows('select url, events, secret from auth_private.webhooks')).toEqual([
+    { url: null, events: null, secret: null },
+  ])
+  const users = await writeEvents(db, 20)
+  await everythingIsDelivered()
+  expect(whom(events).sort()).toEqual(users.sort())
+})
+
+test("the application's other tasks do their jobs, with graphile-worker's helpers, and their errors are masked", async () => {
+  const payloads: unknown[] = []
+  const worker = await startWorker({
+    ownerUrl: db.ownerUrl,
+    log,
+    tasks: {
+      greet: async (payload, { job, query }) => {
+        payloads.push(payload, job.task_identifier, (await query('select 1 as one')).rows)
+        throw new Error(`not ${PHONE}`)
+      },
+    },
   })
-  await jobsAreDone()
+  workers.push(worker)
+  await db.rows(`select graphile_worker.add_job('greet', '{"name": "you"}')`)
+  await until(async () => (await jobs(db)).some(({ last_error }) => last_error !== null))
+  expect(payloads).toEqual([{ name: 'you' }, 'greet', [{ one: 1 }]])
+  expect(await jobs(db)).toMatchObject([{ last_error: 'not +86138****5678' }])
+})
+
+test.each(['deliver', 'clean_up'])("a task cannot have the name of the worker's own: %s", async name => {
+  await expect(startWorker({ ownerUrl: db.ownerUrl, log, tasks: { [name]: () => {} } })).rejects.toThrow(
+    `The task ${name} is the worker's own`,
+  )
 })
 
 describe.each(everyRound)('round %i', () => {
-  test('two workers share the work: every event is delivered once', async () => {
-    const [first, second]: [AuthEvent[], AuthEvent[]] = [[], []]
-    const slowly = (events: AuthEvent[]) => async (event: AuthEvent) => {
+  test("two workers are not in each other's way: every event is delivered once", async () => {
+    const events: AuthEvent[] = []
+    const slowly: EventTask = async event => {
       events.push(event)
       await sleep(5)
     }
-    await Promise.all([work(slowly(first)), work(slowly(second))])
+    await Promise.all([work(slowly), work(slowly)])
     const users = await writeEvents(db, 300)
-    await until(() => first.length + second.length >= users.length)
-    await jobsAreDone()
-    expect([...whom(first), ...whom(second)].sort()).toEqual(users.sort())
-    expect(first.length).toBeGreaterThan(0)
-    expect(second.length).toBeGreaterThan(0)
+    await everythingIsDelivered()
+    expect(whom(events).sort()).toEqual(users.sort())
   })
 })
 
@@ -80,17 +112,16 @@ test('a subscriber that fails is called again, until it succeeds', async () => {
   })
   const [userId] = await writeEvents(db, 1)
   for (const attempts of [1, 2]) {
-    await until(async () => (await jobs(db)).some(job => job.attempts === attempts && job.locked_by === null))
+    await until(async () => (await deliveries(db)).some(delivery => delivery.attempts === attempts))
     expect(calls).toHaveLength(attempts)
-    expect(await jobs(db)).toMatchObject([{ last_error: 'not now, +86138****5678' }])
+    expect(await deliveries(db)).toMatchObject([{ last_error: 'not now, +86138****5678', last_status: null }])
     await hurry(db)
   }
-  await until(() => calls.length === 3)
-  await jobsAreDone()
+  await everythingIsDelivered()
   expect(calls).toEqual([userId, userId, userId])
 })
 
-test('a subscriber that fails keeps nobody else from being told', async () => {
+test('a subscriber that fails for one user is told about everybody else', async () => {
   const events: AuthEvent[] = []
   const [bad, ...good] = await writeEvents(db, 10)
   await work(event => {
@@ -98,26 +129,38 @@ test('a subscriber that fails keeps nobody else from being told', async () => {
     events.push(event)
   })
   await until(
-    async () => events.length === 9 && (await jobs(db)).every(({ locked_by }) => locked_by === null),
+    async () => (await deliveries(db)).some(({ attempts }) => attempts === 1) && events.length === 9,
   )
   expect(whom(events).sort()).toEqual(good.sort())
-  expect(await jobs(db)).toMatchObject([{ attempts: 1, last_error: 'never' }])
+  expect(await deliveries(db)).toMatchObject([{ user_id: bad, attempts: 1, last_error: 'never' }])
 })
 
 test('an event that was deleted meanwhile is no error', async () => {
   const events: AuthEvent[] = []
+  const worker = await work(() => {})
+  await stop(worker)
   const [gone, kept] = await writeEvents(db, 2)
   await db.row('select auth_private.relay_events(10)')
-  expect(await jobs(db)).toHaveLength(2)
+  expect(await deliveries(db)).toHaveLength(2)
   await db.rows('delete from auth_private.events where user_id = $1', [gone])
   await work(event => void events.push(event))
-  await jobsAreDone()
+  await everythingIsDelivered()
   expect(whom(events)).toEqual([kept])
+})
+
+test('a job that the version before made of an event is not lost', async () => {
+  const events: AuthEvent[] = []
+  const [userId] = await writeEvents(db, 1, 'now()')
+  await db.rows(`select graphile_worker.add_job('auth_event', json_build_object('event_id', max(id)))
+                 from auth_private.events`)
+  await work(event => void events.push(event))
+  await until(() => events.length > 0)
+  expect(whom(events)).toEqual([userId])
 })
 
 test('a payload that is none of ours fails, and calls nobody', async () => {
   const events: AuthEvent[] = []
-  await db.rows(`select graphile_worker.add_job('auth_event', '{"event_id": "1 or true"}')`)
+  await db.rows(`select graphile_worker.add_job('auth_event', '{"subscriber_id": "1 or true"}')`)
   await work(event => void events.push(event))
   await until(async () => (await jobs(db)).some(({ last_error }) => last_error !== null))
   expect(events).toEqual([])
@@ -135,13 +178,12 @@ test('stopping waits for the jobs at hand, and leaves none locked', async () => 
   await until(() => started > 0)
   await stop(worker)
   expect(finished).toBe(started)
-  const left = await jobs(db)
-  expect(left).toHaveLength(20 - finished)
-  expect(left.filter(({ locked_by }) => locked_by !== null)).toEqual([])
-  expect(left.length).toBeGreaterThan(0)
+  expect(await deliveries(db)).toHaveLength(20 - finished)
+  expect(finished).toBeLessThan(20)
+  expect((await jobs(db)).filter(({ locked_by }) => locked_by !== null)).toEqual([])
   // The next one does the rest.
-  await work()
-  await jobsAreDone()
+  await work(() => {})
+  await everythingIsDelivered()
 })
 
 describe('while the database cannot be reached', () => {
@@ -152,14 +194,14 @@ describe('while the database cannot be reached', () => {
     try {
       const [before] = await writeEvents(db, 1)
       await until(() => events.length === 1)
-      await jobsAreDone()
+      await everythingIsDelivered()
       wire.cut()
       const after = await writeEvents(db, 3)
       await sleep(3_000)
       expect(whom(events)).toEqual([before])
       wire.mend()
       await until(() => events.length === 4)
-      await jobsAreDone()
+      await everythingIsDelivered()
       expect(whom(events).sort()).toEqual([before, ...after].sort())
     } finally {
       await stop(worker)
@@ -192,11 +234,12 @@ describe('while the database cannot be reached', () => {
       await sleep(2_000)
       wire.mend()
       await until(async () => (await jobs(db)).every(({ locked_by }) => locked_by === null))
+      await until(async () => (await deliveries(db)).every(delivery => delivery.attempts > 0))
       await hurry(db)
-      await jobsAreDone()
+      await everythingIsDelivered()
       await writeEvents(db, 2)
       await until(async () => attempts >= 3)
-      await jobsAreDone()
+      await everythingIsDelivered()
     } finally {
       await stop(worker)
       await wire.close()

@@ -1,5 +1,5 @@
 -- The outbox. Why a table and not graphile_worker.add_job: add_job notifies, and NOTIFY serialises all commits of the
--- database. An event is a row of the transaction it tells of; the worker's relay moves rows to jobs in batches.
+-- database. An event is a row of the transaction it tells of; the worker's relay makes deliveries of rows, in batches.
 create table auth_private.events (
   id bigint generated always as identity,
   type text not null,
@@ -20,6 +20,10 @@ alter table auth_private.events enable row level security;
 grant insert (type, user_id, data) on auth_private.events to auth_signer, auth_holder, auth_binder, auth_merger, auth_steward;
 create policy events_steward_insert on auth_private.events for insert to auth_steward with check (true);
 
+-- For the list of deliveries that were given up: never what the event says.
+grant select (id, type, created_at) on auth_private.events to auth_herald;
+create policy events_herald_select on auth_private.events for select to auth_herald using (true);
+
 comment on table auth_private.events is 'The outbox: what subscribers are told, written in the transaction it tells of.';
 comment on column auth_private.events.id is 'In the order of writing; not of committing.';
 comment on column auth_private.events.type is
@@ -27,4 +31,4 @@ comment on column auth_private.events.type is
 comment on column auth_private.events.user_id is 'Whom it is about; data.user_id of the body.';
 comment on column auth_private.events.data is 'The rest of the body''s data; phones are E.164 with plus.';
 comment on column auth_private.events.created_at is 'When it happened; timestamp of the body.';
-comment on column auth_private.events.relayed_at is 'When it became a job; null: not yet.';
+comment on column auth_private.events.relayed_at is 'When it became deliveries; null: not yet.';
