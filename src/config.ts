@@ -1,6 +1,7 @@
 import { hkdfSync } from 'node:crypto'
 import type { z } from 'zod'
 import { Environment } from './environment.ts'
+import type { PushKeys } from './push/envelope.ts'
 import { SIMULATOR_APP_ID, SIMULATOR_APP_SECRET } from './simulator/app_id.ts'
 import type { AsymmetricJwk, VerificationKey } from './tokens/jwk.ts'
 
@@ -41,6 +42,8 @@ export interface Config {
     timeoutMs: number
     connectTimeoutMs: number
   }
+  /** WeChat's message push; undefined: it is not received. */
+  push: PushKeys | undefined
   jwt: {
     secret: string
     signingKey: AsymmetricJwk | undefined
@@ -149,6 +152,7 @@ function missing(env: Env, { production, embedded }: { production: boolean; embe
   }
   if (env.WECHAT_APP_ID !== undefined) require('WECHAT_APP_SECRET', 'WECHAT_APP_ID needs its secret')
   if (env.WECHAT_APP_SECRET !== undefined) require('WECHAT_APP_ID', 'WECHAT_APP_SECRET needs its app')
+  if (env.WECHAT_PUSH_AES_KEY !== undefined) require('WECHAT_PUSH_TOKEN', 'WECHAT_PUSH_AES_KEY needs it')
   const { SESSION_INACTIVITY_TIMEOUT: inactivity, JWT_EXPIRY: expiry = '3600' } = env
   if (inactivity !== undefined && Number(inactivity) < Number(expiry)) {
     faults.push(
@@ -202,6 +206,10 @@ function shape(
       timeoutMs: env.WECHAT_TIMEOUT_MS,
       connectTimeoutMs: env.WECHAT_CONNECT_TIMEOUT_MS,
     },
+    push:
+      env.WECHAT_PUSH_TOKEN === undefined
+        ? undefined
+        : { token: env.WECHAT_PUSH_TOKEN, aesKey: env.WECHAT_PUSH_AES_KEY },
     jwt: {
       secret: jwtSecret,
       signingKey: env.JWT_SIGNING_KEY,

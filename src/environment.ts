@@ -87,6 +87,15 @@ export const Environment = z.object({
   WECHAT_APP_SECRET: z.string().min(1, 'is empty').optional(),
   WECHAT_APPS: apps.default({}),
   WECHAT_API_URL: httpUrl.optional(),
+  WECHAT_PUSH_TOKEN: z
+    .string()
+    .regex(/^[A-Za-z0-9]{3,32}$/, 'is not a token of the message push: 3 to 32 letters and digits')
+    .optional(),
+  WECHAT_PUSH_AES_KEY: z
+    .string()
+    .regex(/^[A-Za-z0-9+/]{43}$/, 'is not an EncodingAESKey of the message push: 43 letters and digits')
+    .transform(key => Buffer.from(`${key}=`, 'base64'))
+    .optional(),
   WECHAT_SEND_OPENID: flag.default(false),
   WECHAT_TOKEN_KIND: z.enum(['stable', 'legacy'], 'is neither stable nor legacy').default('stable'),
   WECHAT_TIMEOUT_MS: milliseconds.default(5_000),

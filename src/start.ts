@@ -92,7 +92,12 @@ async function bringUp({ env, config: given, log, ...options }: StartOptions, en
       'WeChat is simulated: anybody can sign in as anybody. With NODE_ENV=production that cannot happen',
     )
   }
-  const simulator = config.production ? undefined : createSimulator({ apps: config.wechat.apps })
+  const simulator = config.production
+    ? undefined
+    : createSimulator({
+        apps: config.wechat.apps,
+        push: config.push && { ...config.push, url: `${http.url}/wechat/push` },
+      })
   const app = await createApp(services, { simulator })
   ends.push(() => app.release())
   const hasWorker = options.worker && ownerUrl !== undefined

@@ -5,6 +5,7 @@ import { observe, RHYTHM, type Rhythm, startWatch } from './abandoned_jobs.ts'
 import { authEventTask, type OnEvent } from './auth_event.ts'
 import { cleanUpTask } from './clean_up.ts'
 import { startRelay } from './relay.ts'
+import { wechatPushTask } from './wechat_push.ts'
 import { workerLogger } from './worker_log.ts'
 import { openWorkerPool } from './worker_pool.ts'
 
@@ -43,7 +44,11 @@ export async function startWorker({
   const runner = await run({
     pgPool: pool,
     parsedCronItems: CLOCK,
-    taskList: { auth_event: authEventTask(log, onEvent), clean_up: cleanUpTask },
+    taskList: {
+      auth_event: authEventTask(log, onEvent),
+      clean_up: cleanUpTask,
+      wechat_push: wechatPushTask(log),
+    },
     concurrency: 4,
     pollInterval: 1_000,
     noHandleSignals: true,
