@@ -11,6 +11,7 @@ create schema auth;
 comment on schema auth is 'Users, identities and sessions of the mini program, and the functions of administrators.';
 grant usage on schema auth to anon;
 grant usage on schema auth to auth_binder;
+grant usage on schema auth to auth_eraser;
 grant usage on schema auth to auth_holder;
 grant usage on schema auth to auth_keeper;
 grant usage on schema auth to auth_signer;
@@ -23,15 +24,17 @@ create schema auth_private;
 comment on schema auth_private is 'What only the server may call or read: codes, events, WeChat''s access tokens, and the functions that believe WeChat.';
 grant usage on schema auth_private to auth_binder;
 grant usage on schema auth_private to auth_courier;
+grant usage on schema auth_private to auth_eraser;
 grant usage on schema auth_private to auth_holder;
 grant usage on schema auth_private to auth_keeper;
 grant usage on schema auth_private to auth_limiter;
+grant usage on schema auth_private to auth_receiver;
 grant usage on schema auth_private to auth_signer;
 grant usage on schema auth_private to auth_steward;
 grant usage on schema auth_private to authenticator;
 
 -- owners of functions, for as long as this runs
-grant create on schema auth, auth_private to auth_binder, auth_claims, auth_courier, auth_holder, auth_keeper, auth_limiter, auth_signer, auth_steward;
+grant create on schema auth, auth_private to auth_binder, auth_claims, auth_courier, auth_eraser, auth_holder, auth_keeper, auth_limiter, auth_receiver, auth_signer, auth_steward;
 
 -- table auth.audit_log_entries
 create table auth.audit_log_entries (
@@ -47,17 +50,18 @@ create table auth.audit_log_entries (
 );
 CREATE INDEX audit_log_entries_user_id_idx ON auth.audit_log_entries USING btree (user_id, id);
 alter table auth.audit_log_entries enable row level security;
-comment on table auth.audit_log_entries is 'What happened to accounts: appended to, never changed.';
+comment on table auth.audit_log_entries is 'What happened to accounts: appended to, and changed only where a person takes his phone back, whose digits go.';
 comment on column auth.audit_log_entries.id is 'In the order of writing.';
 comment on column auth.audit_log_entries.created_at is 'The time of the transaction.';
-comment on column auth.audit_log_entries.action is 'user_signed_up, user_signed_in, user_signed_out, session_expired, refresh_token_reused, sessions_ended; user_created, user_imported, user_updated, user_banned, user_unbanned, user_deleted; identity_linked, identity_unlinked; phone_bound, phone_refused, phone_unbound.';
+comment on column auth.audit_log_entries.action is 'user_signed_up, user_signed_in, user_signed_out, session_expired, refresh_token_reused, sessions_ended; user_created, user_imported, user_updated, user_banned, user_unbanned, user_deleted; identity_linked, identity_unlinked; phone_bound, phone_refused, phone_unbound; authorization_revoked.';
 comment on column auth.audit_log_entries.user_id is 'Whose account it is.';
-comment on column auth.audit_log_entries.actor is 'user, or admin:<database login> for the functions of administrators.';
+comment on column auth.audit_log_entries.actor is 'user; admin:<database login> for the functions of administrators; wechat for its message push.';
 comment on column auth.audit_log_entries.session_id is 'The session in which it happened; null for administrators.';
 comment on column auth.audit_log_entries.details is 'More about it. Phones are masked: +86138****8000.';
 grant select on table auth.audit_log_entries to auth_steward;
 grant select on table auth.audit_log_entries to service_role;
 grant insert (action, user_id, actor, session_id, details) on table auth.audit_log_entries to auth_binder;
+grant select (user_id, details), insert (action, user_id, actor, session_id, details), update (details) on table auth.audit_log_entries to auth_eraser;
 grant insert (action, user_id, actor, session_id, details) on table auth.audit_log_entries to auth_holder;
 grant insert (action, user_id, actor, session_id, details) on table auth.audit_log_entries to auth_keeper;
 grant insert (action, user_id, actor, session_id, details) on table auth.audit_log_entries to auth_signer;
@@ -92,11 +96,13 @@ comment on column auth.identities.created_at is 'When this openid was first seen
 comment on column auth.identities.updated_at is 'When this row last changed.';
 comment on column auth.identities.last_sign_in_at is 'When somebody last signed in with this openid.';
 grant select on table auth.identities to auth_binder;
+grant delete on table auth.identities to auth_eraser;
 grant select, delete on table auth.identities to auth_holder;
 grant select on table auth.identities to auth_keeper;
 grant select on table auth.identities to auth_signer;
 grant select on table auth.identities to auth_steward;
 grant select on table auth.identities to service_role;
+grant select (id, user_id, provider, appid, provider_id, unionid, created_at), update (provider_id, unionid, updated_at) on table auth.identities to auth_eraser;
 grant insert (user_id, provider, appid, provider_id, unionid), update (provider_id, unionid, updated_at) on table auth.identities to auth_holder;
 grant insert (user_id, provider, appid, provider_id, unionid), update (unionid, updated_at, last_sign_in_at) on table auth.identities to auth_signer;
 grant update (provider_id, unionid, updated_at) on table auth.identities to auth_steward;
@@ -118,12 +124,14 @@ comment on column auth.sessions.user_id is 'Whose session it is now. A merge cha
 comment on column auth.sessions.refresh_counter is 'The counter in the refresh token that is good now.';
 comment on column auth.sessions.created_at is 'When the user signed in.';
 comment on column auth.sessions.refreshed_at is 'When the refresh token was last rotated.';
+grant delete on table auth.sessions to auth_eraser;
 grant delete on table auth.sessions to auth_holder;
 grant select, delete on table auth.sessions to auth_keeper;
 grant select, delete on table auth.sessions to auth_signer;
 grant select, delete on table auth.sessions to auth_steward;
 grant select on table auth.sessions to service_role;
 grant select (id, user_id), update (id) on table auth.sessions to auth_binder;
+grant select (user_id) on table auth.sessions to auth_eraser;
 grant select (id, user_id), update (id) on table auth.sessions to auth_holder;
 grant update (refresh_counter, refreshed_at) on table auth.sessions to auth_keeper;
 grant insert (user_id) on table auth.sessions to auth_signer;
@@ -181,6 +189,7 @@ grant select on table auth.users to auth_signer;
 grant select, delete on table auth.users to auth_steward;
 grant select on table auth.users to service_role;
 grant update (phone, phone_confirmed_at, phone_raw, updated_at) on table auth.users to auth_binder;
+grant select (id, phone, wechat_id, wechat_unionid, deleted_at, merged_into), update (phone, phone_confirmed_at, phone_raw, wechat_id, wechat_unionid, updated_at, deleted_at) on table auth.users to auth_eraser;
 grant update (wechat_id, wechat_unionid, user_metadata, updated_at, deleted_at) on table auth.users to auth_holder;
 grant update (updated_at) on table auth.users to auth_keeper;
 grant insert (wechat_id, wechat_unionid, app_metadata), update (wechat_unionid, updated_at, last_sign_in_at) on table auth.users to auth_signer;
@@ -199,6 +208,7 @@ create table auth_private.events (
   constraint events_type_is_known CHECK ((type = ANY (ARRAY['user.created'::text, 'user.signed_in'::text, 'phone.bound'::text, 'phone.unbound'::text, 'user.merged'::text, 'user.deleted'::text, 'authorization.revoked'::text])))
 );
 CREATE INDEX events_not_relayed_idx ON auth_private.events USING btree (id) WHERE (relayed_at IS NULL);
+CREATE INDEX events_with_phone_idx ON auth_private.events USING btree (user_id) WHERE (data ? 'phone'::text);
 alter table auth_private.events enable row level security;
 comment on table auth_private.events is 'The outbox: what subscribers are told, written in the transaction it tells of.';
 comment on column auth_private.events.id is 'In the order of writing; not of committing.';
@@ -208,6 +218,7 @@ comment on column auth_private.events.data is 'The rest of the body''s data; pho
 comment on column auth_private.events.created_at is 'When it happened; timestamp of the body.';
 comment on column auth_private.events.relayed_at is 'When it became a job; null: not yet.';
 grant insert (type, user_id, data) on table auth_private.events to auth_binder;
+grant select (user_id, data), insert (type, user_id, data), update (data) on table auth_private.events to auth_eraser;
 grant insert (type, user_id, data) on table auth_private.events to auth_holder;
 grant insert (type, user_id, data) on table auth_private.events to auth_signer;
 grant insert (type, user_id, data) on table auth_private.events to auth_steward;
@@ -300,6 +311,39 @@ comment on column auth_private.wechat_codes.wechat_rid is 'WeChat''s rid of that
 comment on column auth_private.wechat_codes.created_at is 'When the code was first seen.';
 comment on column auth_private.wechat_codes.redeemed_at is 'When the outcome was written.';
 grant select, insert, update on table auth_private.wechat_codes to auth_binder;
+
+-- table auth_private.wechat_pushes
+create table auth_private.wechat_pushes (
+  id bigint generated always as identity not null,
+  appid text not null,
+  event text not null,
+  openid text not null,
+  revoke_info text[] default '{}'::text[] not null,
+  create_time timestamp with time zone not null,
+  created_at timestamp with time zone default now() not null,
+  relayed_at timestamp with time zone,
+  done_at timestamp with time zone,
+  constraint wechat_pushes_pkey PRIMARY KEY (id),
+  constraint wechat_pushes_is_new UNIQUE (appid, openid, event, create_time, revoke_info),
+  constraint wechat_pushes_event_is_known CHECK ((event = ANY (ARRAY['user_info_modified'::text, 'user_authorization_revoke'::text, 'user_authorization_cancellation'::text]))),
+  constraint wechat_pushes_openid_not_empty CHECK ((openid <> ''::text))
+);
+CREATE INDEX wechat_pushes_done_at_idx ON auth_private.wechat_pushes USING btree (done_at) WHERE (done_at IS NOT NULL);
+CREATE INDEX wechat_pushes_not_relayed_idx ON auth_private.wechat_pushes USING btree (id) WHERE (relayed_at IS NULL);
+alter table auth_private.wechat_pushes enable row level security;
+comment on table auth_private.wechat_pushes is 'The inbox of WeChat''s message push: who has taken back what. WeChat''s repeats are one row.';
+comment on column auth_private.wechat_pushes.id is 'In the order of writing.';
+comment on column auth_private.wechat_pushes.appid is 'The mini program.';
+comment on column auth_private.wechat_pushes.event is 'user_info_modified, user_authorization_revoke or user_authorization_cancellation.';
+comment on column auth_private.wechat_pushes.openid is 'Whom it is about, by his openid in that app.';
+comment on column auth_private.wechat_pushes.revoke_info is 'WeChat''s numbers of what was taken back, sorted: 8 is the phone, 6 nickname and avatar. Empty but for user_authorization_revoke.';
+comment on column auth_private.wechat_pushes.create_time is 'WeChat''s CreateTime.';
+comment on column auth_private.wechat_pushes.created_at is 'When it was received.';
+comment on column auth_private.wechat_pushes.relayed_at is 'When it became a job; null: not yet.';
+comment on column auth_private.wechat_pushes.done_at is 'When it was done, whether it led to anybody or not; null: not yet.';
+grant select on table auth_private.wechat_pushes to auth_eraser;
+grant update (done_at) on table auth_private.wechat_pushes to auth_eraser;
+grant insert (appid, event, openid, revoke_info, create_time) on table auth_private.wechat_pushes to auth_receiver;
 
 -- function auth.admin_ban_user(uuid,timestamp with time zone,text)
 CREATE OR REPLACE FUNCTION auth.admin_ban_user(user_id uuid, until timestamp with time zone, reason text)
@@ -1007,6 +1051,95 @@ grant execute on function auth_private.enter_session(uuid) to auth_binder;
 grant execute on function auth_private.enter_session(uuid) to auth_holder;
 grant execute on function auth_private.enter_session(uuid) to auth_keeper;
 
+-- function auth_private.forget_identity(auth_private.wechat_pushes,uuid)
+CREATE OR REPLACE FUNCTION auth_private.forget_identity(p_push auth_private.wechat_pushes, p_user_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_identity_id uuid;
+  v_unionid text;
+  v_is_last boolean;
+begin
+  select i.id, i.unionid into v_identity_id, v_unionid from auth.identities i
+  where i.provider = 'wechat_mini' and i.appid = p_push.appid and i.provider_id = p_push.openid;
+  v_is_last := not exists (
+    select from auth.identities i where i.user_id = p_user_id and i.id <> v_identity_id);
+
+  if v_is_last then
+    perform auth_private.forget_phone();
+    update auth.users u set deleted_at = now(), updated_at = now()
+    where u.id = any (auth_private.push_user_ids()) and u.deleted_at is null;
+  else
+    -- What the user is called by, and would be found by, comes from the identities that are left.
+    update auth.users u
+    set wechat_id = case when u.wechat_id = p_push.openid then (
+          select i.provider_id from auth.identities i where i.user_id = u.id and i.id <> v_identity_id
+          order by i.created_at, i.id limit 1
+        ) else u.wechat_id end,
+        wechat_unionid = case when u.wechat_unionid = v_unionid and not exists (
+          select from auth.identities i where i.user_id = u.id and i.id <> v_identity_id and i.unionid = u.wechat_unionid
+        ) then null else u.wechat_unionid end,
+        updated_at = now()
+    where u.id = p_user_id;
+  end if;
+  delete from auth.sessions s where s.user_id = p_user_id;
+
+  insert into auth.audit_log_entries (action, user_id, actor, details)
+  values (case when v_is_last then 'user_deleted' else 'identity_unlinked' end, p_user_id, 'wechat',
+    case when v_is_last then '{}' else jsonb_build_object('provider', 'wechat_mini', 'appid', p_push.appid) end);
+  if v_is_last then
+    insert into auth_private.events (type, user_id, data) values ('user.deleted', p_user_id, '{"hard": false}');
+  end if;
+
+  -- Last, as the policies know by the openid whose account this is.
+  if v_is_last then
+    update auth.identities i set provider_id = 'deleted-' || i.id, unionid = null, updated_at = now()
+    where i.user_id = any (auth_private.push_user_ids());
+  else
+    delete from auth.identities i where i.id = v_identity_id;
+  end if;
+end
+$function$;
+comment on function auth_private.forget_identity(auth_private.wechat_pushes,uuid) is 'Takes the identity of the push in hand from its user and ends his sessions; if it was his last one, deletes him softly, with what the log and the events know of his phone.';
+revoke execute on function auth_private.forget_identity(auth_private.wechat_pushes,uuid) from public;
+grant execute on function auth_private.forget_identity(auth_private.wechat_pushes,uuid) to auth_eraser;
+
+-- function auth_private.forget_phone()
+CREATE OR REPLACE FUNCTION auth_private.forget_phone()
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_ids uuid[] := auth_private.push_user_ids();
+  v_had boolean := exists (
+    select from auth.users u where u.id = auth_private.push_user_id() and u.phone is not null);
+begin
+  -- Codes that put a phone here say "bound" no longer: phone_revision counts up by trigger.
+  update auth.users u
+  set phone = null, phone_confirmed_at = null, phone_raw = null, updated_at = now()
+  where u.id = any (v_ids) and u.phone is not null;
+
+  -- What was delivered, and what was not yet: who delivers reads the event at that moment.
+  update auth_private.events e set data = e.data - 'phone'
+  where e.user_id = any (v_ids) and e.data ? 'phone';
+
+  -- Masked phones keep digits of the number, in members of their own and in reasons.
+  update auth.audit_log_entries a
+  set details = regexp_replace(
+    (a.details - '{phone,former}'::text[])::text, '(\+[0-9]{1,5})?\*{4}([0-9][ .-]?){0,3}[0-9]?', '****', 'g')::jsonb
+  where a.user_id = any (v_ids) and a.details::text like '%****%';
+
+  -- Tables that keep former phones of a user (auth.phone_changes): delete his rows (user_id = any (v_ids)) HERE.
+  return v_had;
+end
+$function$;
+comment on function auth_private.forget_phone() is 'Takes the phone of the push in hand from everything that has it: the user and the accounts merged into his, their events, and what is left of it in the audit log. Answers whether the user had one.';
+revoke execute on function auth_private.forget_phone() from public;
+grant execute on function auth_private.forget_phone() to auth_eraser;
+
 -- function auth_private.get_user(uuid)
 CREATE OR REPLACE FUNCTION auth_private.get_user(p_session_id uuid)
  RETURNS jsonb
@@ -1089,6 +1222,26 @@ comment on function auth_private.merge_metadata(jsonb,jsonb) is 'Metadata after 
 revoke execute on function auth_private.merge_metadata(jsonb,jsonb) from public;
 grant execute on function auth_private.merge_metadata(jsonb,jsonb) to auth_holder;
 grant execute on function auth_private.merge_metadata(jsonb,jsonb) to auth_steward;
+
+-- function auth_private.push_user_id()
+CREATE OR REPLACE FUNCTION auth_private.push_user_id()
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE
+RETURN (SELECT i.user_id FROM (auth_private.wechat_pushes p JOIN auth.identities i ON (((i.provider = 'wechat_mini'::text) AND (i.appid = p.appid) AND (i.provider_id = p.openid)))) WHERE ((p.id = (NULLIF(current_setting('request.push_id'::text, true), ''::text))::bigint) AND (p.done_at IS NULL)));
+comment on function auth_private.push_user_id() is 'Whom the push in hand (setting request.push_id) is about, by the inbox and the identities. Null: nobody, or it is done.';
+revoke execute on function auth_private.push_user_id() from public;
+grant execute on function auth_private.push_user_id() to auth_eraser;
+
+-- function auth_private.push_user_ids()
+CREATE OR REPLACE FUNCTION auth_private.push_user_ids()
+ RETURNS uuid[]
+ LANGUAGE sql
+ STABLE
+RETURN (WITH RECURSIVE person(id) AS (SELECT auth_private.push_user_id() AS push_user_id UNION SELECT u.id FROM (auth.users u JOIN person p_1 ON ((u.merged_into = p_1.id)))) SELECT array_agg(p.id) AS array_agg FROM person p);
+comment on function auth_private.push_user_ids() is 'The user of push_user_id and all accounts that were merged into his: what the policies of auth_eraser compare with. Never an argument.';
+revoke execute on function auth_private.push_user_ids() from public;
+grant execute on function auth_private.push_user_ids() to auth_eraser;
 
 -- function auth_private.refresh_session(uuid,bigint,integer,integer)
 CREATE OR REPLACE FUNCTION auth_private.refresh_session(p_session_id uuid, p_counter bigint, p_timebox_s integer, p_inactivity_s integer, OUT state text, OUT refresh_counter bigint, OUT signed_in_at timestamp with time zone, OUT user_json jsonb)
@@ -1186,6 +1339,33 @@ end
 $function$;
 comment on function auth_private.relay_events(integer) is 'Moves up to p_limit events from the outbox to jobs of the task auth_event, whose payload is {event_id}, and answers how many. Called by the worker, as the owner, again and again.';
 revoke execute on function auth_private.relay_events(integer) from public;
+
+-- function auth_private.relay_pushes(integer)
+CREATE OR REPLACE FUNCTION auth_private.relay_pushes(p_limit integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_specs graphile_worker.job_spec[];
+begin
+  with batch as (
+    select p.id from auth_private.wechat_pushes p where p.relayed_at is null
+    order by p.id limit p_limit for update skip locked
+  ), relayed as (
+    update auth_private.wechat_pushes p set relayed_at = now() from batch where p.id = batch.id returning p.id
+  )
+  select array_agg(row(
+    'wechat_push', json_build_object('push_id', r.id), null, null, null, null, null, null
+  )::graphile_worker.job_spec order by r.id)
+  into v_specs from relayed r;
+
+  perform graphile_worker.add_jobs(v_specs) where v_specs is not null;
+  return coalesce(cardinality(v_specs), 0);
+end
+$function$;
+comment on function auth_private.relay_pushes(integer) is 'Moves up to p_limit pushes from the inbox to jobs of the task wechat_push, whose payload is {push_id}, and answers how many. Called by the worker, as the owner, again and again.';
+revoke execute on function auth_private.relay_pushes(integer) from public;
 
 -- function auth_private.request_claims(jsonb)
 CREATE OR REPLACE FUNCTION auth_private.request_claims(p_claims jsonb)
@@ -1340,6 +1520,54 @@ comment on function auth_private.update_user(uuid,jsonb) is 'Merges an object in
 revoke execute on function auth_private.update_user(uuid,jsonb) from public;
 grant execute on function auth_private.update_user(uuid,jsonb) to authenticator;
 alter function auth_private.update_user(uuid,jsonb) owner to auth_holder;
+
+-- function auth_private.wechat_apply_push(bigint)
+CREATE OR REPLACE FUNCTION auth_private.wechat_apply_push(p_push_id bigint)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_push auth_private.wechat_pushes;
+  v_user_id uuid;
+begin
+  perform set_config('request.push_id', p_push_id::text, true);
+  -- Nobody but another job of this very push wants this lock: it cannot be in the way of those who lock the user first.
+  select * into v_push from auth_private.wechat_pushes p where p.id = p_push_id and p.done_at is null for update;
+  if not found then
+    return 'done before';
+  end if;
+
+  loop
+    v_user_id := auth_private.push_user_id();
+    exit when v_user_id is null;
+    -- Locked: was he merged, or this openid unlinked from him, this very moment? Then it leads to somebody else.
+    perform from auth.users u where u.id = v_user_id for no key update;
+    exit when auth_private.push_user_id() = v_user_id;
+  end loop;
+
+  if v_user_id is not null and v_push.event <> 'user_info_modified' then
+    insert into auth.audit_log_entries (action, user_id, actor, details)
+    values ('authorization_revoked', v_user_id, 'wechat',
+      jsonb_build_object('appid', v_push.appid, 'revoke_info', v_push.revoke_info));
+    insert into auth_private.events (type, user_id, data)
+    values ('authorization.revoked', v_user_id,
+      jsonb_build_object('appid', v_push.appid, 'revoke_info', v_push.revoke_info));
+    if v_push.event = 'user_authorization_cancellation' then
+      perform auth_private.forget_identity(v_push, v_user_id);
+    elsif '8' = any (v_push.revoke_info) and auth_private.forget_phone() then
+      insert into auth_private.events (type, user_id) values ('phone.unbound', v_user_id);
+    end if;
+  end if;
+
+  update auth_private.wechat_pushes p set done_at = now() where p.id = p_push_id;
+  return case when v_user_id is null then 'nobody' else 'done' end;
+end
+$function$;
+comment on function auth_private.wechat_apply_push(bigint) is 'Does what a push of the inbox asks for. user_authorization_revoke of 8: the phone goes, from everywhere. user_authorization_cancellation: the identity goes, and with the last one the account. Of both the audit log and subscribers hear. user_info_modified: nothing. Answers done, nobody (the openid is unknown, or its user is deleted) or done before. Called by the worker, as the owner.';
+revoke execute on function auth_private.wechat_apply_push(bigint) from public;
+alter function auth_private.wechat_apply_push(bigint) owner to auth_eraser;
 
 -- function auth_private.wechat_bind_account(uuid,text,text,text)
 CREATE OR REPLACE FUNCTION auth_private.wechat_bind_account(p_session_id uuid, p_appid text, p_openid text, p_unionid text)
@@ -1579,6 +1807,21 @@ revoke execute on function auth_private.wechat_put_access_token(text,text,uuid,t
 grant execute on function auth_private.wechat_put_access_token(text,text,uuid,text,integer) to authenticator;
 alter function auth_private.wechat_put_access_token(text,text,uuid,text,integer) owner to auth_courier;
 
+-- function auth_private.wechat_receive_push(text,text,text,text[],timestamp with time zone)
+CREATE OR REPLACE FUNCTION auth_private.wechat_receive_push(p_appid text, p_event text, p_openid text, p_revoke_info text[], p_create_time timestamp with time zone)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ INSERT INTO auth_private.wechat_pushes (appid, event, openid, revoke_info, create_time)
+   VALUES (wechat_receive_push.p_appid, wechat_receive_push.p_event, wechat_receive_push.p_openid, wechat_receive_push.p_revoke_info, wechat_receive_push.p_create_time) ON CONFLICT DO NOTHING;
+END;
+comment on function auth_private.wechat_receive_push(text,text,text,text[],timestamp with time zone) is 'Puts a push of WeChat''s into the inbox, once however often WeChat repeats it. p_revoke_info is sorted and holds nothing twice.';
+revoke execute on function auth_private.wechat_receive_push(text,text,text,text[],timestamp with time zone) from public;
+grant execute on function auth_private.wechat_receive_push(text,text,text,text[],timestamp with time zone) to authenticator;
+alter function auth_private.wechat_receive_push(text,text,text,text[],timestamp with time zone) owner to auth_receiver;
+
 -- function auth_private.wechat_release_code(bytea[],uuid,boolean)
 CREATE OR REPLACE FUNCTION auth_private.wechat_release_code(p_code_hashes bytea[], p_claim_id uuid, p_is_spent boolean)
  RETURNS void
@@ -1760,6 +2003,12 @@ alter function auth_private.wechat_take_access_token(text,text,text,uuid,integer
 -- table auth.audit_log_entries: foreign keys, triggers, policies
 create policy audit_log_entries_binder_insert on auth.audit_log_entries for insert to auth_binder
   with check (((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)) AND (actor = 'user'::text)));
+create policy audit_log_entries_eraser_insert on auth.audit_log_entries for insert to auth_eraser
+  with check (((user_id = ( SELECT auth_private.push_user_id() AS push_user_id)) AND (actor = 'wechat'::text)));
+create policy audit_log_entries_eraser_select on auth.audit_log_entries for select to auth_eraser
+  using ((user_id = ANY (( SELECT auth_private.push_user_ids() AS push_user_ids)::uuid[])));
+create policy audit_log_entries_eraser_update on auth.audit_log_entries for update to auth_eraser
+  using ((user_id = ANY (( SELECT auth_private.push_user_ids() AS push_user_ids)::uuid[])));
 create policy audit_log_entries_holder_insert on auth.audit_log_entries for insert to auth_holder
   with check (((user_id = ( SELECT auth.uid() AS uid)) AND (actor = 'user'::text)));
 create policy audit_log_entries_keeper_insert on auth.audit_log_entries for insert to auth_keeper
@@ -1777,6 +2026,13 @@ create policy audit_log_entries_steward_select on auth.audit_log_entries for sel
 alter table auth.identities add constraint identities_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE;
 create policy identities_binder_select on auth.identities for select to auth_binder
   using ((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)));
+create policy identities_eraser_delete on auth.identities for delete to auth_eraser
+  using ((user_id = ANY (( SELECT auth_private.push_user_ids() AS push_user_ids)::uuid[])));
+create policy identities_eraser_select on auth.identities for select to auth_eraser
+  using (true);
+create policy identities_eraser_update on auth.identities for update to auth_eraser
+  using ((user_id = ANY (( SELECT auth_private.push_user_ids() AS push_user_ids)::uuid[])))
+  with check (((provider_id = ('deleted-'::text || id)) AND (unionid IS NULL)));
 create policy identities_holder_delete on auth.identities for delete to auth_holder
   using ((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)));
 create policy identities_holder_insert on auth.identities for insert to auth_holder
@@ -1811,6 +2067,10 @@ create policy sessions_binder_lock on auth.sessions for update to auth_binder
   with check (false);
 create policy sessions_binder_select on auth.sessions for select to auth_binder
   using ((id = ((auth.jwt() ->> 'session_id'::text))::uuid));
+create policy sessions_eraser_delete on auth.sessions for delete to auth_eraser
+  using ((user_id = ANY (( SELECT auth_private.push_user_ids() AS push_user_ids)::uuid[])));
+create policy sessions_eraser_select on auth.sessions for select to auth_eraser
+  using ((user_id = ANY (( SELECT auth_private.push_user_ids() AS push_user_ids)::uuid[])));
 create policy sessions_holder_delete on auth.sessions for delete to auth_holder
   using ((user_id = ( SELECT auth.uid() AS uid)));
 create policy sessions_holder_lock on auth.sessions for update to auth_holder
@@ -1843,6 +2103,13 @@ create policy users_binder_select on auth.users for select to auth_binder
   using (((id = ( SELECT auth_private.session_user_id() AS session_user_id)) OR (merged_into = ( SELECT auth_private.session_user_id() AS session_user_id))));
 create policy users_binder_update on auth.users for update to auth_binder
   using ((id = ( SELECT auth_private.session_user_id() AS session_user_id)));
+create policy users_eraser_select on auth.users for select to auth_eraser
+  using (((id = ( SELECT auth_private.push_user_id() AS push_user_id)) OR (merged_into IS NOT NULL)));
+create policy users_eraser_update on auth.users for update to auth_eraser
+  using ((id = ANY (( SELECT auth_private.push_user_ids() AS push_user_ids)::uuid[])))
+  with check (((id = ANY (( SELECT auth_private.push_user_ids() AS push_user_ids)::uuid[])) AND ((phone IS NULL) OR (EXISTS ( SELECT
+   FROM auth_private.wechat_pushes p
+  WHERE (p.event = 'user_authorization_cancellation'::text))))));
 create policy users_holder_select on auth.users for select to auth_holder
   using ((id = ( SELECT auth_private.session_user_id() AS session_user_id)));
 create policy users_holder_update on auth.users for update to auth_holder
@@ -1870,6 +2137,13 @@ create policy users_steward_all on auth.users for all to auth_steward
 -- table auth_private.events: foreign keys, triggers, policies
 create policy events_binder_insert on auth_private.events for insert to auth_binder
   with check ((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)));
+create policy events_eraser_insert on auth_private.events for insert to auth_eraser
+  with check (((user_id = ( SELECT auth_private.push_user_id() AS push_user_id)) AND (NOT (data ? 'phone'::text))));
+create policy events_eraser_select on auth_private.events for select to auth_eraser
+  using ((user_id = ANY (( SELECT auth_private.push_user_ids() AS push_user_ids)::uuid[])));
+create policy events_eraser_update on auth_private.events for update to auth_eraser
+  using ((user_id = ANY (( SELECT auth_private.push_user_ids() AS push_user_ids)::uuid[])))
+  with check ((NOT (data ? 'phone'::text)));
 create policy events_holder_insert on auth_private.events for insert to auth_holder
   with check (((user_id = ( SELECT auth.uid() AS uid)) AND (type = 'user.deleted'::text)));
 create policy events_signer_insert on auth_private.events for insert to auth_signer
@@ -1901,7 +2175,15 @@ create policy wechat_codes_binder_update on auth_private.wechat_codes for update
   using (((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)) OR (outcome IS NULL) OR (outcome = 'wechat_code_invalid'::text)))
   with check (((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)) OR (claim_id = ( SELECT (NULLIF(current_setting('request.claim_id'::text, true), ''::text))::uuid AS "nullif"))));
 
+-- table auth_private.wechat_pushes: foreign keys, triggers, policies
+create policy wechat_pushes_eraser_select on auth_private.wechat_pushes for select to auth_eraser
+  using ((id = ( SELECT (NULLIF(current_setting('request.push_id'::text, true), ''::text))::bigint AS "nullif")));
+create policy wechat_pushes_eraser_update on auth_private.wechat_pushes for update to auth_eraser
+  using ((id = ( SELECT (NULLIF(current_setting('request.push_id'::text, true), ''::text))::bigint AS "nullif")));
+create policy wechat_pushes_receiver_insert on auth_private.wechat_pushes for insert to auth_receiver
+  with check (true);
+
 -- the end
-revoke create on schema auth, auth_private from auth_binder, auth_claims, auth_courier, auth_holder, auth_keeper, auth_limiter, auth_signer, auth_steward;
+revoke create on schema auth, auth_private from auth_binder, auth_claims, auth_courier, auth_eraser, auth_holder, auth_keeper, auth_limiter, auth_receiver, auth_signer, auth_steward;
 
 commit;

@@ -267,7 +267,7 @@ test.each<[what: string, body: string | Buffer, status: number, headers?: object
   ['bytes that are no UTF-8', Buffer.from('7bff7d', 'hex'), 400],
   ['too much', ' '.repeat(65 * 1024), 413],
   ['compressed', gzipSync(JSON.stringify(revocation('o-1'))), 415, { 'content-encoding': 'gzip' }],
-])('%s is refused by its name', async (_what, body, status, headers) => {
+])('%s is refused by its name', async (_what, body, status, headers = {}) => {
   for (const query of [signed(), signed({ encrypt_type: 'aes', msg_signature: 'x' })]) {
     expect(await sendRaw(plain.url, body, query, headers)).toMatchObject({
       status,
