@@ -162,6 +162,7 @@ create table auth.users (
   constraint users_user_metadata_is_object CHECK ((jsonb_typeof(user_metadata) = 'object'::text))
 );
 CREATE INDEX users_created_at_idx ON auth.users USING btree (created_at DESC, id) WHERE ((deleted_at IS NULL) AND (merged_into IS NULL));
+CREATE INDEX users_deleted_at_idx ON auth.users USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
 CREATE INDEX users_merged_into_idx ON auth.users USING btree (merged_into) WHERE (merged_into IS NOT NULL);
 CREATE UNIQUE INDEX users_phone_key ON auth.users USING btree (phone) WHERE ((deleted_at IS NULL) AND (merged_into IS NULL));
 CREATE UNIQUE INDEX users_wechat_unionid_key ON auth.users USING btree (wechat_unionid) WHERE ((deleted_at IS NULL) AND (merged_into IS NULL));
@@ -208,6 +209,7 @@ create table auth_private.events (
   constraint events_type_is_known CHECK ((type = ANY (ARRAY['user.created'::text, 'user.signed_in'::text, 'phone.bound'::text, 'phone.unbound'::text, 'user.merged'::text, 'user.deleted'::text, 'authorization.revoked'::text])))
 );
 CREATE INDEX events_not_relayed_idx ON auth_private.events USING btree (id) WHERE (relayed_at IS NULL);
+CREATE INDEX events_relayed_at_idx ON auth_private.events USING btree (relayed_at) WHERE (relayed_at IS NOT NULL);
 CREATE INDEX events_with_phone_idx ON auth_private.events USING btree (user_id) WHERE (data ? 'phone'::text);
 alter table auth_private.events enable row level security;
 comment on table auth_private.events is 'The outbox: what subscribers are told, written in the transaction it tells of.';
@@ -296,6 +298,7 @@ create table auth_private.wechat_codes (
   constraint wechat_codes_outcome_has_its_time CHECK (((outcome IS NULL) = (redeemed_at IS NULL))),
   constraint wechat_codes_outcome_is_known CHECK ((outcome = ANY (ARRAY['bound'::text, 'phone_exists'::text, 'wechat_phone_unusable'::text, 'wechat_code_invalid'::text])))
 );
+CREATE INDEX wechat_codes_created_at_idx ON auth_private.wechat_codes USING btree (created_at);
 CREATE INDEX wechat_codes_user_id_idx ON auth_private.wechat_codes USING btree (user_id);
 alter table auth_private.wechat_codes enable row level security;
 comment on table auth_private.wechat_codes is 'The ledger of phone codes: who claimed which code, and what came of it.';
@@ -992,6 +995,64 @@ comment on function auth_private.custom_claims(jsonb) is 'The claims as the appl
 revoke execute on function auth_private.custom_claims(jsonb) from public;
 grant execute on function auth_private.custom_claims(jsonb) to auth_keeper;
 alter function auth_private.custom_claims(jsonb) owner to auth_claims;
+
+-- function auth_private.delete_tombstones(integer,integer)
+CREATE OR REPLACE FUNCTION auth_private.delete_tombstones(p_days integer, p_limit integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_before timestamptz := now() - make_interval(days => p_days);
+  v_is_free text;
+  v_ids uuid[];
+  v_id uuid;
+  v_deleted integer := 0;
+begin
+  -- One condition for each foreign key of the application's, whatever it says of deletions: those are of users that an
+  -- administrator deletes, and nobody wants orders to go because time passes.
+  select coalesce(string_agg(format(
+    ' and not exists (select from %s r where r.%I = u.id)', c.conrelid::regclass, a.attname), ''), '')
+  into v_is_free
+  from pg_constraint c
+  join pg_class t on t.oid = c.conrelid
+  join pg_attribute a on a.attrelid = c.conrelid and a.attnum = c.conkey[1]
+  where c.contype = 'f' and c.confrelid = 'auth.users'::regclass and c.conparentid = 0
+    and t.relnamespace not in ('auth'::regnamespace, 'auth_private'::regnamespace);
+
+  -- Accounts that were merged go before the one that they were merged into: to forget whom they led to would revive them.
+  execute format($query$
+    select array_agg(o.id) from (
+      select u.id from auth.users u
+      where (u.deleted_at < $1 or u.deleted_at is null and u.merged_into is not null and u.updated_at < $1)
+        and not exists (select from auth.users t where t.merged_into = u.id) %s
+      limit $2 for update skip locked
+    ) o $query$, v_is_free)
+  into v_ids using v_before, p_limit;
+
+  begin
+    delete from auth.users u where u.id = any (v_ids);
+    get diagnostics v_deleted = row_count;
+    set constraints all immediate;
+    return v_deleted;
+  exception when integrity_constraint_violation or raise_exception then
+    null; -- the application began to refer to one of them, or its trigger keeps one: one by one, then
+  end;
+  v_deleted := 0;
+  foreach v_id in array v_ids loop
+    begin
+      delete from auth.users u where u.id = v_id;
+      set constraints all immediate;
+      v_deleted := v_deleted + 1;
+    exception when integrity_constraint_violation or raise_exception then
+      null;
+    end;
+  end loop;
+  return v_deleted;
+end
+$function$;
+comment on function auth_private.delete_tombstones(integer,integer) is 'Deletes for good up to p_limit users who were deleted softly, or merged into another, more than p_days days ago, and answers how many. Those to whom rows of the application refer stay, as does whoever others were merged into. Fails where it may not read a table that refers to users. Called by the worker, as the owner.';
+revoke execute on function auth_private.delete_tombstones(integer,integer) from public;
 
 -- function auth_private.delete_user(uuid)
 CREATE OR REPLACE FUNCTION auth_private.delete_user(p_session_id uuid)

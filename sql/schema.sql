@@ -55,6 +55,7 @@
 \ir schema/auth_private/count_operations.sql
 
 \ir schema/auth_private/relay_events.sql
+\ir schema/auth_private/delete_tombstones.sql
 
 \ir schema/auth_private/push_user_id.sql
 \ir schema/auth_private/push_user_ids.sql

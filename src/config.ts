@@ -3,6 +3,7 @@ import type { z } from 'zod'
 import { Environment } from './environment.ts'
 import type { PushKeys } from './push/envelope.ts'
 import { SIMULATOR_APP_ID, SIMULATOR_APP_SECRET } from './simulator/app_id.ts'
+import type { Retention } from './tasks/retention.ts'
 import type { AsymmetricJwk, VerificationKey } from './tokens/jwk.ts'
 
 export type Env = Record<string, string | undefined>
@@ -70,6 +71,8 @@ export interface Config {
   /** Whose pages may call from a browser; `*` alone: everybody's. */
   corsOrigins: string[]
   rateLimits: boolean
+  /** What the worker deletes, and when. */
+  retention: Retention
   /** How many proxies' entries of `X-Forwarded-For` are believed. */
   trustedProxies: number
   phoneFormat: 'wechat' | 'e164' | 'gotrue'
@@ -109,14 +112,34 @@ export function parseConfig(env: Env, generated: Env = {}): Config {
 const pick = (generated: Env) => Object.fromEntries(generatedNames.map(name => [name, generated[name]]))
 
 /** What `worker` and `migrate` need: the owner's login, and nothing of the web service. Raises ConfigError. */
-export function parseOwnerConfig(env: Env): { ownerUrl: string } {
-  const parsed = Environment.pick({ DATABASE_OWNER_URL: true, LOG_LEVEL: true }).safeParse(setOnly(env))
+export function parseOwnerConfig(env: Env): { ownerUrl: string; retention: Retention } {
+  const parsed = Environment.pick({
+    DATABASE_OWNER_URL: true,
+    LOG_LEVEL: true,
+    ...RETENTION_NAMES,
+  }).safeParse(setOnly(env))
   const faults = parsed.error ? faultsOf(parsed.error) : []
   if (!setOnly(env).DATABASE_OWNER_URL)
     faults.push('DATABASE_OWNER_URL is not set: it is the login that owns the schema')
   if (faults.length > 0) throw new ConfigError(faults)
-  return { ownerUrl: parsed.data!.DATABASE_OWNER_URL! }
+  return { ownerUrl: parsed.data!.DATABASE_OWNER_URL!, retention: retentionOf(parsed.data!) }
 }
+
+const RETENTION_NAMES = {
+  RETENTION_LEDGER: true,
+  RETENTION_AUDIT: true,
+  RETENTION_PHONE_HISTORY: true,
+  RETENTION_EVENTS: true,
+  RETENTION_TOMBSTONES: true,
+} as const
+
+const retentionOf = (env: Pick<Environment, keyof typeof RETENTION_NAMES>): Retention => ({
+  ledger: env.RETENTION_LEDGER,
+  audit: env.RETENTION_AUDIT,
+  phoneHistory: env.RETENTION_PHONE_HISTORY,
+  events: env.RETENTION_EVENTS,
+  tombstones: env.RETENTION_TOMBSTONES,
+})
 
 /** The level of the log, which is there before the rest is known; a fault of it is listed with the others. */
 export const parseLogLevel = (env: Env): Environment['LOG_LEVEL'] =>
@@ -227,6 +250,7 @@ function shape(
     dataKeys: dataKeys.map(key => kdf(key, 'postgraphile-wechat data key')),
     siteUrl: env.SITE_URL,
     corsOrigins: env.CORS_ORIGINS,
+    retention: retentionOf(env),
     rateLimits: env.RATE_LIMITS ?? !embedded,
     trustedProxies: env.TRUSTED_PROXIES,
     phoneFormat: env.PHONE_FORMAT,

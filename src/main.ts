@@ -40,9 +40,7 @@ program
 program
   .command('worker')
   .description('the background of the service: relays events and runs jobs (needs DATABASE_OWNER_URL)')
-  .action(() =>
-    runUntilSignal(async log => startWorker({ ownerUrl: parseOwnerConfig(process.env).ownerUrl, log })),
-  )
+  .action(() => runUntilSignal(async log => startWorker({ ...parseOwnerConfig(process.env), log })))
 program
   .command('migrate')
   .description('brings the database to the schema of this version, and ends (needs DATABASE_OWNER_URL)')

@@ -102,7 +102,7 @@ async function bringUp({ env, config: given, log, ...options }: StartOptions, en
   ends.push(() => app.release())
   const hasWorker = options.worker && ownerUrl !== undefined
   if (hasWorker) {
-    const worker = await startWorker({ ownerUrl, log })
+    const worker = await startWorker({ ownerUrl, log, retention: config.retention })
     ends.push(() => worker.stop())
   }
   http.serve(app.express)

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { ConfigError, type Env, EXIT_CONFIG, parseConfig } from '../src/config.ts'
+import { ConfigError, type Env, EXIT_CONFIG, parseConfig, parseOwnerConfig } from '../src/config.ts'
 import { SIMULATOR_APP_ID, SIMULATOR_APP_SECRET } from '../src/simulator/index.ts'
 
 const SECRET = 'a secret of exactly 32 bytes ...'
@@ -115,6 +115,18 @@ test('what is set is taken', () => {
   })
 })
 
+test('what is kept how long, for the worker and for all in one process', () => {
+  const env = { RETENTION_LEDGER: 'forever', RETENTION_AUDIT: '1', RETENTION_TOMBSTONES: '36500' }
+  const retention = { ledger: null, audit: 1, phoneHistory: 365, events: 30, tombstones: 36_500 }
+  expect(parseConfig({ ...external, ...env })).toMatchObject({ retention })
+  const owner = { DATABASE_OWNER_URL: 'postgres://owner@db.test/app' }
+  expect(parseOwnerConfig({ ...owner, ...env })).toMatchObject({ retention })
+  expect(parseOwnerConfig(owner)).toMatchObject({
+    retention: { ledger: 7, audit: 365, phoneHistory: 365, events: 30, tombstones: null },
+  })
+  expect(() => parseOwnerConfig({ ...owner, RETENTION_AUDIT: 'x' })).toThrow('RETENTION_AUDIT is neither')
+})
+
 test('rate limits are on by default, but for the embedded database', () => {
   expect(parseConfig(production)).toMatchObject({ rateLimits: true, trustedProxies: 0 })
   expect(parseConfig({ ...production, RATE_LIMITS: 'off' }).rateLimits).toBe(false)
@@ -201,6 +213,10 @@ test.each<[env: Env, faults: string[]]>([
   [{ DATA_KEY: '["new", 5]' }, ['DATA_KEY is not a JSON list of keys']],
   [{ PHONE_FORMAT: 'E164' }, ['PHONE_FORMAT is neither wechat, e164 nor gotrue']],
   [{ RATE_LIMITS: 'true' }, ['RATE_LIMITS is neither on nor off']],
+  ...['0', '-1', '1.5', '100000', '07', '1 week', 'never'].map((RETENTION_LEDGER): [Env, string[]] => [
+    { RETENTION_LEDGER },
+    ['RETENTION_LEDGER is neither forever nor a whole number of days from 1 to 99999'],
+  ]),
   [{ TRUSTED_PROXIES: 'all' }, ['TRUSTED_PROXIES is not a number of proxies']],
   [{ TRUSTED_PROXIES: '-1' }, ['TRUSTED_PROXIES is negative']],
   [{ TRUSTED_PROXIES: '1.5' }, ['TRUSTED_PROXIES is not a whole number']],

@@ -5,6 +5,7 @@ import { observe, RHYTHM, type Rhythm, startWatch } from './abandoned_jobs.ts'
 import { authEventTask, type OnEvent } from './auth_event.ts'
 import { cleanUpTask } from './clean_up.ts'
 import { startRelay } from './relay.ts'
+import { RETENTION, type Retention } from './retention.ts'
 import { wechatPushTask } from './wechat_push.ts'
 import { workerLogger } from './worker_log.ts'
 import { openWorkerPool } from './worker_pool.ts'
@@ -15,6 +16,8 @@ export interface WorkerOptions {
   log: Logger
   /** An in-process subscriber. */
   onEvent?: OnEvent | undefined
+  /** What is deleted, and when. */
+  retention?: Retention
   /** How soon a job goes on whose worker died; tests are less patient. */
   rhythm?: Rhythm
 }
@@ -31,6 +34,7 @@ export async function startWorker({
   ownerUrl,
   log,
   onEvent,
+  retention = RETENTION,
   rhythm = RHYTHM,
 }: WorkerOptions): Promise<Worker> {
   const { pool, wait, hurry, end } = openWorkerPool(ownerUrl, log)
@@ -46,7 +50,7 @@ export async function startWorker({
     parsedCronItems: CLOCK,
     taskList: {
       auth_event: authEventTask(log, onEvent),
-      clean_up: cleanUpTask,
+      clean_up: cleanUpTask(retention),
       wechat_push: wechatPushTask(log),
     },
     concurrency: 4,

@@ -14,6 +14,8 @@ create table auth_private.events (
 );
 
 create index events_not_relayed_idx on auth_private.events (id) where relayed_at is null;
+-- What the worker deletes. Of the time of relaying, so that no request has to keep it.
+create index events_relayed_at_idx on auth_private.events (relayed_at) where relayed_at is not null;
 -- Whoever takes his phone back must not wait for a search of all events.
 create index events_with_phone_idx on auth_private.events (user_id) where data ? 'phone';
 
