@@ -11,6 +11,7 @@ create schema auth;
 comment on schema auth is 'Users, identities and sessions of the mini program, and the functions of administrators.';
 grant usage on schema auth to anon;
 grant usage on schema auth to auth_binder;
+grant usage on schema auth to auth_eraser;
 grant usage on schema auth to auth_herald;
 grant usage on schema auth to auth_holder;
 grant usage on schema auth to auth_keeper;
@@ -25,17 +26,19 @@ create schema auth_private;
 comment on schema auth_private is 'What only the server may call or read: codes, events, WeChat''s access tokens, and the functions that believe WeChat.';
 grant usage on schema auth_private to auth_binder;
 grant usage on schema auth_private to auth_courier;
+grant usage on schema auth_private to auth_eraser;
 grant usage on schema auth_private to auth_herald;
 grant usage on schema auth_private to auth_holder;
 grant usage on schema auth_private to auth_keeper;
 grant usage on schema auth_private to auth_limiter;
 grant usage on schema auth_private to auth_merger;
+grant usage on schema auth_private to auth_receiver;
 grant usage on schema auth_private to auth_signer;
 grant usage on schema auth_private to auth_steward;
 grant usage on schema auth_private to authenticator;
 
 -- owners of functions, for as long as this runs
-grant create on schema auth, auth_private to auth_binder, auth_claims, auth_courier, auth_herald, auth_holder, auth_keeper, auth_limiter, auth_merger, auth_signer, auth_steward;
+grant create on schema auth, auth_private to auth_binder, auth_claims, auth_courier, auth_eraser, auth_herald, auth_holder, auth_keeper, auth_limiter, auth_merger, auth_receiver, auth_signer, auth_steward;
 
 -- table auth.audit_log_entries
 create table auth.audit_log_entries (
@@ -51,17 +54,18 @@ create table auth.audit_log_entries (
 );
 CREATE INDEX audit_log_entries_user_id_idx ON auth.audit_log_entries USING btree (user_id, id);
 alter table auth.audit_log_entries enable row level security;
-comment on table auth.audit_log_entries is 'What happened to accounts: appended to, never changed.';
+comment on table auth.audit_log_entries is 'What happened to accounts: appended to, and changed only where a person takes his phone back, whose digits go.';
 comment on column auth.audit_log_entries.id is 'In the order of writing.';
 comment on column auth.audit_log_entries.created_at is 'The time of the transaction.';
-comment on column auth.audit_log_entries.action is 'user_signed_up, user_signed_in, user_signed_out, session_expired, refresh_token_reused, sessions_ended; user_created, user_imported, user_updated, user_banned, user_unbanned, user_merged, user_deleted; identity_linked, identity_unlinked; phone_bound, phone_refused, phone_unbound; webhook_added, webhook_removed, deliveries_replayed.';
+comment on column auth.audit_log_entries.action is 'user_signed_up, user_signed_in, user_signed_out, session_expired, refresh_token_reused, sessions_ended; user_created, user_imported, user_updated, user_banned, user_unbanned, user_merged, user_deleted; identity_linked, identity_unlinked; phone_bound, phone_refused, phone_unbound; authorization_revoked; webhook_added, webhook_removed, deliveries_replayed.';
 comment on column auth.audit_log_entries.user_id is 'Whose account it is.';
-comment on column auth.audit_log_entries.actor is 'user, or admin:<database login> for the functions of administrators.';
+comment on column auth.audit_log_entries.actor is 'user; admin:<database login> for the functions of administrators; wechat for its message push.';
 comment on column auth.audit_log_entries.session_id is 'The session in which it happened; null for administrators.';
 comment on column auth.audit_log_entries.details is 'More about it. Phones are masked: +86138****8000.';
 grant select on table auth.audit_log_entries to auth_steward;
 grant select on table auth.audit_log_entries to service_role;
 grant insert (action, user_id, actor, session_id, details) on table auth.audit_log_entries to auth_binder;
+grant select (user_id, details), insert (action, user_id, actor, session_id, details), update (details) on table auth.audit_log_entries to auth_eraser;
 grant insert (action, actor, details) on table auth.audit_log_entries to auth_herald;
 grant insert (action, user_id, actor, session_id, details) on table auth.audit_log_entries to auth_holder;
 grant insert (action, user_id, actor, session_id, details) on table auth.audit_log_entries to auth_keeper;
@@ -98,12 +102,14 @@ comment on column auth.identities.created_at is 'When this openid was first seen
 comment on column auth.identities.updated_at is 'When this row last changed.';
 comment on column auth.identities.last_sign_in_at is 'When somebody last signed in with this openid.';
 grant select on table auth.identities to auth_binder;
+grant delete on table auth.identities to auth_eraser;
 grant select, delete on table auth.identities to auth_holder;
 grant select on table auth.identities to auth_keeper;
 grant select on table auth.identities to auth_merger;
 grant select on table auth.identities to auth_signer;
 grant select on table auth.identities to auth_steward;
 grant select on table auth.identities to service_role;
+grant select (id, user_id, provider, appid, provider_id, unionid, created_at), update (provider_id, unionid, updated_at) on table auth.identities to auth_eraser;
 grant insert (user_id, provider, appid, provider_id, unionid), update (provider_id, unionid, updated_at) on table auth.identities to auth_holder;
 grant update (user_id, updated_at) on table auth.identities to auth_merger;
 grant insert (user_id, provider, appid, provider_id, unionid), update (unionid, updated_at, last_sign_in_at) on table auth.identities to auth_signer;
@@ -133,11 +139,13 @@ comment on column auth.phone_changes.phone is 'The phone since then, E.164 with 
 comment on column auth.phone_changes.how is 'bind: by a code of the phone button; unbind: by the user himself; admin_bind, admin_unbind: by an administrator; reassign: as a recycled number, from one user to another; merge: he had it on another account, and keeps this one''s; sql: by a statement of the schema''s owner, the import among them.';
 comment on column auth.phone_changes.actor is 'user, or admin:<database login>.';
 comment on column auth.phone_changes.changed_at is 'The time of the transaction.';
+grant delete on table auth.phone_changes to auth_eraser;
 grant delete on table auth.phone_changes to auth_holder;
 grant select on table auth.phone_changes to auth_merger;
 grant delete on table auth.phone_changes to auth_steward;
 grant select on table auth.phone_changes to service_role;
 grant insert (user_id, former, phone, how, actor) on table auth.phone_changes to auth_binder;
+grant select (user_id) on table auth.phone_changes to auth_eraser;
 grant select (user_id) on table auth.phone_changes to auth_holder;
 grant insert (user_id, former, phone, how, actor), update (user_id) on table auth.phone_changes to auth_merger;
 grant select (user_id), insert (user_id, former, phone, how, actor) on table auth.phone_changes to auth_steward;
@@ -159,12 +167,14 @@ comment on column auth.sessions.user_id is 'Whose session it is now. A merge cha
 comment on column auth.sessions.refresh_counter is 'The counter in the refresh token that is good now.';
 comment on column auth.sessions.created_at is 'When the user signed in.';
 comment on column auth.sessions.refreshed_at is 'When the refresh token was last rotated.';
+grant delete on table auth.sessions to auth_eraser;
 grant delete on table auth.sessions to auth_holder;
 grant select, delete on table auth.sessions to auth_keeper;
 grant select, delete on table auth.sessions to auth_signer;
 grant select, delete on table auth.sessions to auth_steward;
 grant select on table auth.sessions to service_role;
 grant select (id, user_id), update (id) on table auth.sessions to auth_binder;
+grant select (user_id) on table auth.sessions to auth_eraser;
 grant select (id, user_id), update (id) on table auth.sessions to auth_holder;
 grant update (refresh_counter, refreshed_at) on table auth.sessions to auth_keeper;
 grant select (id, user_id), update (user_id) on table auth.sessions to auth_merger;
@@ -196,6 +206,7 @@ create table auth.users (
   constraint users_user_metadata_is_object CHECK ((jsonb_typeof(user_metadata) = 'object'::text))
 );
 CREATE INDEX users_created_at_idx ON auth.users USING btree (created_at DESC, id) WHERE ((deleted_at IS NULL) AND (merged_into IS NULL));
+CREATE INDEX users_deleted_at_idx ON auth.users USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
 CREATE INDEX users_merged_into_idx ON auth.users USING btree (merged_into) WHERE (merged_into IS NOT NULL);
 CREATE UNIQUE INDEX users_phone_key ON auth.users USING btree (phone) WHERE ((deleted_at IS NULL) AND (merged_into IS NULL));
 CREATE UNIQUE INDEX users_wechat_unionid_key ON auth.users USING btree (wechat_unionid) WHERE ((deleted_at IS NULL) AND (merged_into IS NULL));
@@ -224,6 +235,7 @@ grant select on table auth.users to auth_signer;
 grant select, delete on table auth.users to auth_steward;
 grant select on table auth.users to service_role;
 grant update (phone, phone_confirmed_at, phone_raw, updated_at) on table auth.users to auth_binder;
+grant select (id, phone, wechat_id, wechat_unionid, deleted_at, merged_into), update (phone, phone_confirmed_at, phone_raw, wechat_id, wechat_unionid, updated_at, deleted_at) on table auth.users to auth_eraser;
 grant update (wechat_id, wechat_unionid, user_metadata, updated_at, deleted_at) on table auth.users to auth_holder;
 grant update (updated_at) on table auth.users to auth_keeper;
 grant update (id, phone, phone_confirmed_at, phone_raw, wechat_id, wechat_unionid, app_metadata, user_metadata, updated_at, last_sign_in_at, banned_until, merged_into) on table auth.users to auth_merger;
@@ -277,6 +289,8 @@ create table auth_private.events (
   constraint events_type_is_known CHECK ((type = ANY (ARRAY['user.created'::text, 'user.signed_in'::text, 'phone.bound'::text, 'phone.unbound'::text, 'user.merged'::text, 'user.deleted'::text, 'authorization.revoked'::text])))
 );
 CREATE INDEX events_not_relayed_idx ON auth_private.events USING btree (id) WHERE (relayed_at IS NULL);
+CREATE INDEX events_relayed_at_idx ON auth_private.events USING btree (relayed_at) WHERE (relayed_at IS NOT NULL);
+CREATE INDEX events_with_phone_idx ON auth_private.events USING btree (user_id) WHERE (data ? 'phone'::text);
 alter table auth_private.events enable row level security;
 comment on table auth_private.events is 'The outbox: what subscribers are told, written in the transaction it tells of.';
 comment on column auth_private.events.id is 'In the order of writing; not of committing.';
@@ -286,6 +300,7 @@ comment on column auth_private.events.data is 'The rest of the body''s data; pho
 comment on column auth_private.events.created_at is 'When it happened; timestamp of the body.';
 comment on column auth_private.events.relayed_at is 'When it became deliveries; null: not yet.';
 grant insert (type, user_id, data) on table auth_private.events to auth_binder;
+grant select (user_id, data), insert (type, user_id, data), update (data) on table auth_private.events to auth_eraser;
 grant select (id, type, created_at) on table auth_private.events to auth_herald;
 grant insert (type, user_id, data) on table auth_private.events to auth_holder;
 grant insert (type, user_id, data) on table auth_private.events to auth_merger;
@@ -397,6 +412,7 @@ create table auth_private.wechat_codes (
   constraint wechat_codes_outcome_has_its_time CHECK (((outcome IS NULL) = (redeemed_at IS NULL))),
   constraint wechat_codes_outcome_is_known CHECK ((outcome = ANY (ARRAY['bound'::text, 'phone_exists'::text, 'wechat_phone_unusable'::text, 'wechat_code_invalid'::text])))
 );
+CREATE INDEX wechat_codes_created_at_idx ON auth_private.wechat_codes USING btree (created_at);
 CREATE INDEX wechat_codes_user_id_idx ON auth_private.wechat_codes USING btree (user_id);
 alter table auth_private.wechat_codes enable row level security;
 comment on table auth_private.wechat_codes is 'The ledger of phone codes: who claimed which code, and what came of it.';
@@ -414,6 +430,39 @@ comment on column auth_private.wechat_codes.redeemed_at is 'When the outcome was
 grant select, insert, update on table auth_private.wechat_codes to auth_binder;
 grant select on table auth_private.wechat_codes to auth_merger;
 grant update (user_id, phone_revision) on table auth_private.wechat_codes to auth_merger;
+
+-- table auth_private.wechat_pushes
+create table auth_private.wechat_pushes (
+  id bigint generated always as identity not null,
+  appid text not null,
+  event text not null,
+  openid text not null,
+  revoke_info text[] default '{}'::text[] not null,
+  create_time timestamp with time zone not null,
+  created_at timestamp with time zone default now() not null,
+  relayed_at timestamp with time zone,
+  done_at timestamp with time zone,
+  constraint wechat_pushes_pkey PRIMARY KEY (id),
+  constraint wechat_pushes_is_new UNIQUE (appid, openid, event, create_time, revoke_info),
+  constraint wechat_pushes_event_is_known CHECK ((event = ANY (ARRAY['user_info_modified'::text, 'user_authorization_revoke'::text, 'user_authorization_cancellation'::text]))),
+  constraint wechat_pushes_openid_not_empty CHECK ((openid <> ''::text))
+);
+CREATE INDEX wechat_pushes_done_at_idx ON auth_private.wechat_pushes USING btree (done_at) WHERE (done_at IS NOT NULL);
+CREATE INDEX wechat_pushes_not_relayed_idx ON auth_private.wechat_pushes USING btree (id) WHERE (relayed_at IS NULL);
+alter table auth_private.wechat_pushes enable row level security;
+comment on table auth_private.wechat_pushes is 'The inbox of WeChat''s message push: who has taken back what. WeChat''s repeats are one row.';
+comment on column auth_private.wechat_pushes.id is 'In the order of writing.';
+comment on column auth_private.wechat_pushes.appid is 'The mini program.';
+comment on column auth_private.wechat_pushes.event is 'user_info_modified, user_authorization_revoke or user_authorization_cancellation.';
+comment on column auth_private.wechat_pushes.openid is 'Whom it is about, by his openid in that app.';
+comment on column auth_private.wechat_pushes.revoke_info is 'WeChat''s numbers of what was taken back, sorted: 8 is the phone, 6 nickname and avatar. Empty but for user_authorization_revoke.';
+comment on column auth_private.wechat_pushes.create_time is 'WeChat''s CreateTime.';
+comment on column auth_private.wechat_pushes.created_at is 'When it was received.';
+comment on column auth_private.wechat_pushes.relayed_at is 'When it became a job; null: not yet.';
+comment on column auth_private.wechat_pushes.done_at is 'When it was done, whether it led to anybody or not; null: not yet.';
+grant select on table auth_private.wechat_pushes to auth_eraser;
+grant update (done_at) on table auth_private.wechat_pushes to auth_eraser;
+grant insert (appid, event, openid, revoke_info, create_time) on table auth_private.wechat_pushes to auth_receiver;
 
 -- function auth.admin_add_webhook(text,text[],text)
 CREATE OR REPLACE FUNCTION auth.admin_add_webhook(OUT id uuid, INOUT url text, INOUT events text[] DEFAULT NULL::text[], INOUT secret text DEFAULT NULL::text)
@@ -1522,6 +1571,64 @@ revoke execute on function auth_private.custom_claims(jsonb) from public;
 grant execute on function auth_private.custom_claims(jsonb) to auth_keeper;
 alter function auth_private.custom_claims(jsonb) owner to auth_claims;
 
+-- function auth_private.delete_tombstones(integer,integer)
+CREATE OR REPLACE FUNCTION auth_private.delete_tombstones(p_days integer, p_limit integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_before timestamptz := now() - make_interval(days => p_days);
+  v_is_free text;
+  v_ids uuid[];
+  v_id uuid;
+  v_deleted integer := 0;
+begin
+  -- One condition for each foreign key of the application's, whatever it says of deletions: those are of users that an
+  -- administrator deletes, and nobody wants orders to go because time passes.
+  select coalesce(string_agg(format(
+    ' and not exists (select from %s r where r.%I = u.id)', c.conrelid::regclass, a.attname), ''), '')
+  into v_is_free
+  from pg_constraint c
+  join pg_class t on t.oid = c.conrelid
+  join pg_attribute a on a.attrelid = c.conrelid and a.attnum = c.conkey[1]
+  where c.contype = 'f' and c.confrelid = 'auth.users'::regclass and c.conparentid = 0
+    and t.relnamespace not in ('auth'::regnamespace, 'auth_private'::regnamespace);
+
+  -- Accounts that were merged go before the one that they were merged into: to forget whom they led to would revive them.
+  execute format($query$
+    select array_agg(o.id) from (
+      select u.id from auth.users u
+      where (u.deleted_at < $1 or u.deleted_at is null and u.merged_into is not null and u.updated_at < $1)
+        and not exists (select from auth.users t where t.merged_into = u.id) %s
+      limit $2 for update skip locked
+    ) o $query$, v_is_free)
+  into v_ids using v_before, p_limit;
+
+  begin
+    delete from auth.users u where u.id = any (v_ids);
+    get diagnostics v_deleted = row_count;
+    set constraints all immediate;
+    return v_deleted;
+  exception when integrity_constraint_violation or raise_exception then
+    null; -- the application began to refer to one of them, or its trigger keeps one: one by one, then
+  end;
+  v_deleted := 0;
+  foreach v_id in array v_ids loop
+    begin
+      delete from auth.users u where u.id = v_id;
+      set constraints all immediate;
+      v_deleted := v_deleted + 1;
+    exception when integrity_constraint_violation or raise_exception then
+      null;
+    end;
+  end loop;
+  return v_deleted;
+end
+$function$;
+comment on function auth_private.delete_tombstones(integer,integer) is 'Deletes for good up to p_limit users who were deleted softly, or merged into another, more than p_days days ago, and answers how many. Those to whom rows of the application refer stay, as does whoever others were merged into. Fails where it may not read a table that refers to users. Called by the worker, as the owner.';
+revoke execute on function auth_private.delete_tombstones(integer,integer) from public;
+
 -- function auth_private.delete_user(uuid)
 CREATE OR REPLACE FUNCTION auth_private.delete_user(p_session_id uuid)
  RETURNS void
@@ -1580,6 +1687,96 @@ revoke execute on function auth_private.enter_session(uuid) from public;
 grant execute on function auth_private.enter_session(uuid) to auth_binder;
 grant execute on function auth_private.enter_session(uuid) to auth_holder;
 grant execute on function auth_private.enter_session(uuid) to auth_keeper;
+
+-- function auth_private.forget_identity(auth_private.wechat_pushes,uuid)
+CREATE OR REPLACE FUNCTION auth_private.forget_identity(p_push auth_private.wechat_pushes, p_user_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_identity_id uuid;
+  v_unionid text;
+  v_is_last boolean;
+begin
+  select i.id, i.unionid into v_identity_id, v_unionid from auth.identities i
+  where i.provider = 'wechat_mini' and i.appid = p_push.appid and i.provider_id = p_push.openid;
+  v_is_last := not exists (
+    select from auth.identities i where i.user_id = p_user_id and i.id <> v_identity_id);
+
+  if v_is_last then
+    perform auth_private.forget_phone();
+    update auth.users u set deleted_at = now(), updated_at = now()
+    where u.id = any (auth_private.push_user_ids()) and u.deleted_at is null;
+  else
+    -- What the user is called by, and would be found by, comes from the identities that are left.
+    update auth.users u
+    set wechat_id = case when u.wechat_id = p_push.openid then (
+          select i.provider_id from auth.identities i where i.user_id = u.id and i.id <> v_identity_id
+          order by i.created_at, i.id limit 1
+        ) else u.wechat_id end,
+        wechat_unionid = case when u.wechat_unionid = v_unionid and not exists (
+          select from auth.identities i where i.user_id = u.id and i.id <> v_identity_id and i.unionid = u.wechat_unionid
+        ) then null else u.wechat_unionid end,
+        updated_at = now()
+    where u.id = p_user_id;
+  end if;
+  delete from auth.sessions s where s.user_id = p_user_id;
+
+  insert into auth.audit_log_entries (action, user_id, actor, details)
+  values (case when v_is_last then 'user_deleted' else 'identity_unlinked' end, p_user_id, 'wechat',
+    case when v_is_last then '{}' else jsonb_build_object('provider', 'wechat_mini', 'appid', p_push.appid) end);
+  if v_is_last then
+    insert into auth_private.events (type, user_id, data) values ('user.deleted', p_user_id, '{"hard": false}');
+  end if;
+
+  -- Last, as the policies know by the openid whose account this is.
+  if v_is_last then
+    update auth.identities i set provider_id = 'deleted-' || i.id, unionid = null, updated_at = now()
+    where i.user_id = any (auth_private.push_user_ids());
+  else
+    delete from auth.identities i where i.id = v_identity_id;
+  end if;
+end
+$function$;
+comment on function auth_private.forget_identity(auth_private.wechat_pushes,uuid) is 'Takes the identity of the push in hand from its user and ends his sessions; if it was his last one, deletes him softly, with what the log and the events know of his phone.';
+revoke execute on function auth_private.forget_identity(auth_private.wechat_pushes,uuid) from public;
+grant execute on function auth_private.forget_identity(auth_private.wechat_pushes,uuid) to auth_eraser;
+
+-- function auth_private.forget_phone()
+CREATE OR REPLACE FUNCTION auth_private.forget_phone()
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_ids uuid[] := auth_private.push_user_ids();
+  v_had boolean := exists (
+    select from auth.users u where u.id = auth_private.push_user_id() and u.phone is not null);
+begin
+  -- Codes that put a phone here say "bound" no longer: phone_revision counts up by trigger.
+  perform set_config('request.phone_change', 'none', true);
+  update auth.users u
+  set phone = null, phone_confirmed_at = null, phone_raw = null, updated_at = now()
+  where u.id = any (v_ids) and u.phone is not null;
+
+  -- What was delivered, and what was not yet: who delivers reads the event at that moment.
+  update auth_private.events e set data = e.data - 'phone'
+  where e.user_id = any (v_ids) and e.data ? 'phone';
+
+  -- Masked phones keep digits of the number, in members of their own and in reasons.
+  update auth.audit_log_entries a
+  set details = regexp_replace(
+    (a.details - '{phone,former}'::text[])::text, '(\+[0-9]{1,5})?\*{4}([0-9][ .-]?){0,3}[0-9]?', '****', 'g')::jsonb
+  where a.user_id = any (v_ids) and a.details::text like '%****%';
+
+  delete from auth.phone_changes p where p.user_id = any (v_ids);
+  return v_had;
+end
+$function$;
+comment on function auth_private.forget_phone() is 'Takes the phone of the push in hand from everything that has it: the user and the accounts merged into his, the history of their phones, their events, and what is left of it in the audit log. Answers whether the user had one.';
+revoke execute on function auth_private.forget_phone() from public;
+grant execute on function auth_private.forget_phone() to auth_eraser;
 
 -- function auth_private.get_user(uuid)
 CREATE OR REPLACE FUNCTION auth_private.get_user(p_session_id uuid)
@@ -2030,6 +2227,26 @@ comment on function auth_private.owned_tables() is 'The tables that auth.admin_r
 revoke execute on function auth_private.owned_tables() from public;
 grant execute on function auth_private.owned_tables() to auth_merger;
 
+-- function auth_private.push_user_id()
+CREATE OR REPLACE FUNCTION auth_private.push_user_id()
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE
+RETURN (SELECT i.user_id FROM (auth_private.wechat_pushes p JOIN auth.identities i ON (((i.provider = 'wechat_mini'::text) AND (i.appid = p.appid) AND (i.provider_id = p.openid)))) WHERE ((p.id = (NULLIF(current_setting('request.push_id'::text, true), ''::text))::bigint) AND (p.done_at IS NULL)));
+comment on function auth_private.push_user_id() is 'Whom the push in hand (setting request.push_id) is about, by the inbox and the identities. Null: nobody, or it is done.';
+revoke execute on function auth_private.push_user_id() from public;
+grant execute on function auth_private.push_user_id() to auth_eraser;
+
+-- function auth_private.push_user_ids()
+CREATE OR REPLACE FUNCTION auth_private.push_user_ids()
+ RETURNS uuid[]
+ LANGUAGE sql
+ STABLE
+RETURN (WITH RECURSIVE person(id) AS (SELECT auth_private.push_user_id() AS push_user_id UNION SELECT u.id FROM (auth.users u JOIN person p_1 ON ((u.merged_into = p_1.id)))) SELECT array_agg(p.id) AS array_agg FROM person p);
+comment on function auth_private.push_user_ids() is 'The user of push_user_id and all accounts that were merged into his: what the policies of auth_eraser compare with. Never an argument.';
+revoke execute on function auth_private.push_user_ids() from public;
+grant execute on function auth_private.push_user_ids() to auth_eraser;
+
 -- function auth_private.refresh_session(uuid,bigint,integer,integer)
 CREATE OR REPLACE FUNCTION auth_private.refresh_session(p_session_id uuid, p_counter bigint, p_timebox_s integer, p_inactivity_s integer, OUT state text, OUT refresh_counter bigint, OUT signed_in_at timestamp with time zone, OUT user_json jsonb)
  RETURNS record
@@ -2158,6 +2375,33 @@ end
 $function$;
 comment on function auth_private.relay_events(integer) is 'Makes deliveries of up to p_limit events of the outbox, one for each subscriber that wants the type, and answers of how many; and sees to it that every subscriber with deliveries waiting has a job, deliver or (without a URL) auth_event, whose payload is {subscriber_id}. Called by the worker, as the owner, again and again.';
 revoke execute on function auth_private.relay_events(integer) from public;
+
+-- function auth_private.relay_pushes(integer)
+CREATE OR REPLACE FUNCTION auth_private.relay_pushes(p_limit integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_specs graphile_worker.job_spec[];
+begin
+  with batch as (
+    select p.id from auth_private.wechat_pushes p where p.relayed_at is null
+    order by p.id limit p_limit for update skip locked
+  ), relayed as (
+    update auth_private.wechat_pushes p set relayed_at = now() from batch where p.id = batch.id returning p.id
+  )
+  select array_agg(row(
+    'wechat_push', json_build_object('push_id', r.id), null, null, null, null, null, null
+  )::graphile_worker.job_spec order by r.id)
+  into v_specs from relayed r;
+
+  perform graphile_worker.add_jobs(v_specs) where v_specs is not null;
+  return coalesce(cardinality(v_specs), 0);
+end
+$function$;
+comment on function auth_private.relay_pushes(integer) is 'Moves up to p_limit pushes from the inbox to jobs of the task wechat_push, whose payload is {push_id}, and answers how many. Called by the worker, as the owner, again and again.';
+revoke execute on function auth_private.relay_pushes(integer) from public;
 
 -- function auth_private.request_claims(jsonb)
 CREATE OR REPLACE FUNCTION auth_private.request_claims(p_claims jsonb)
@@ -2392,6 +2636,54 @@ comment on function auth_private.update_user(uuid,jsonb) is 'Merges an object in
 revoke execute on function auth_private.update_user(uuid,jsonb) from public;
 grant execute on function auth_private.update_user(uuid,jsonb) to authenticator;
 alter function auth_private.update_user(uuid,jsonb) owner to auth_holder;
+
+-- function auth_private.wechat_apply_push(bigint)
+CREATE OR REPLACE FUNCTION auth_private.wechat_apply_push(p_push_id bigint)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_push auth_private.wechat_pushes;
+  v_user_id uuid;
+begin
+  perform set_config('request.push_id', p_push_id::text, true);
+  -- Nobody but another job of this very push wants this lock: it cannot be in the way of those who lock the user first.
+  select * into v_push from auth_private.wechat_pushes p where p.id = p_push_id and p.done_at is null for update;
+  if not found then
+    return 'done before';
+  end if;
+
+  loop
+    v_user_id := auth_private.push_user_id();
+    exit when v_user_id is null;
+    -- Locked: was he merged, or this openid unlinked from him, this very moment? Then it leads to somebody else.
+    perform from auth.users u where u.id = v_user_id for no key update;
+    exit when auth_private.push_user_id() = v_user_id;
+  end loop;
+
+  if v_user_id is not null and v_push.event <> 'user_info_modified' then
+    insert into auth.audit_log_entries (action, user_id, actor, details)
+    values ('authorization_revoked', v_user_id, 'wechat',
+      jsonb_build_object('appid', v_push.appid, 'revoke_info', v_push.revoke_info));
+    insert into auth_private.events (type, user_id, data)
+    values ('authorization.revoked', v_user_id,
+      jsonb_build_object('appid', v_push.appid, 'revoke_info', v_push.revoke_info));
+    if v_push.event = 'user_authorization_cancellation' then
+      perform auth_private.forget_identity(v_push, v_user_id);
+    elsif '8' = any (v_push.revoke_info) and auth_private.forget_phone() then
+      insert into auth_private.events (type, user_id) values ('phone.unbound', v_user_id);
+    end if;
+  end if;
+
+  update auth_private.wechat_pushes p set done_at = now() where p.id = p_push_id;
+  return case when v_user_id is null then 'nobody' else 'done' end;
+end
+$function$;
+comment on function auth_private.wechat_apply_push(bigint) is 'Does what a push of the inbox asks for. user_authorization_revoke of 8: the phone goes, from everywhere. user_authorization_cancellation: the identity goes, and with the last one the account. Of both the audit log and subscribers hear. user_info_modified: nothing. Answers done, nobody (the openid is unknown, or its user is deleted) or done before. Called by the worker, as the owner.';
+revoke execute on function auth_private.wechat_apply_push(bigint) from public;
+alter function auth_private.wechat_apply_push(bigint) owner to auth_eraser;
 
 -- function auth_private.wechat_bind_account(uuid,text,text,text)
 CREATE OR REPLACE FUNCTION auth_private.wechat_bind_account(p_session_id uuid, p_appid text, p_openid text, p_unionid text)
@@ -2655,6 +2947,21 @@ revoke execute on function auth_private.wechat_put_access_token(text,text,uuid,t
 grant execute on function auth_private.wechat_put_access_token(text,text,uuid,text,integer) to authenticator;
 alter function auth_private.wechat_put_access_token(text,text,uuid,text,integer) owner to auth_courier;
 
+-- function auth_private.wechat_receive_push(text,text,text,text[],timestamp with time zone)
+CREATE OR REPLACE FUNCTION auth_private.wechat_receive_push(p_appid text, p_event text, p_openid text, p_revoke_info text[], p_create_time timestamp with time zone)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ INSERT INTO auth_private.wechat_pushes (appid, event, openid, revoke_info, create_time)
+   VALUES (wechat_receive_push.p_appid, wechat_receive_push.p_event, wechat_receive_push.p_openid, wechat_receive_push.p_revoke_info, wechat_receive_push.p_create_time) ON CONFLICT DO NOTHING;
+END;
+comment on function auth_private.wechat_receive_push(text,text,text,text[],timestamp with time zone) is 'Puts a push of WeChat''s into the inbox, once however often WeChat repeats it. p_revoke_info is sorted and holds nothing twice.';
+revoke execute on function auth_private.wechat_receive_push(text,text,text,text[],timestamp with time zone) from public;
+grant execute on function auth_private.wechat_receive_push(text,text,text,text[],timestamp with time zone) to authenticator;
+alter function auth_private.wechat_receive_push(text,text,text,text[],timestamp with time zone) owner to auth_receiver;
+
 -- function auth_private.wechat_release_code(bytea[],uuid,boolean)
 CREATE OR REPLACE FUNCTION auth_private.wechat_release_code(p_code_hashes bytea[], p_claim_id uuid, p_is_spent boolean)
  RETURNS void
@@ -2885,6 +3192,12 @@ alter function auth_private.wechat_unbind_phone(uuid) owner to auth_binder;
 -- table auth.audit_log_entries: foreign keys, triggers, policies
 create policy audit_log_entries_binder_insert on auth.audit_log_entries for insert to auth_binder
   with check (((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)) AND (actor = 'user'::text)));
+create policy audit_log_entries_eraser_insert on auth.audit_log_entries for insert to auth_eraser
+  with check (((user_id = ( SELECT auth_private.push_user_id() AS push_user_id)) AND (actor = 'wechat'::text)));
+create policy audit_log_entries_eraser_select on auth.audit_log_entries for select to auth_eraser
+  using ((user_id = ANY (( SELECT auth_private.push_user_ids() AS push_user_ids)::uuid[])));
+create policy audit_log_entries_eraser_update on auth.audit_log_entries for update to auth_eraser
+  using ((user_id = ANY (( SELECT auth_private.push_user_ids() AS push_user_ids)::uuid[])));
 create policy audit_log_entries_herald_insert on auth.audit_log_entries for insert to auth_herald
   with check (((actor ~~ 'admin:%'::text) AND (user_id IS NULL)));
 create policy audit_log_entries_holder_insert on auth.audit_log_entries for insert to auth_holder
@@ -2906,6 +3219,13 @@ create policy audit_log_entries_steward_select on auth.audit_log_entries for sel
 alter table auth.identities add constraint identities_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE;
 create policy identities_binder_select on auth.identities for select to auth_binder
   using ((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)));
+create policy identities_eraser_delete on auth.identities for delete to auth_eraser
+  using ((user_id = ANY (( SELECT auth_private.push_user_ids() AS push_user_ids)::uuid[])));
+create policy identities_eraser_select on auth.identities for select to auth_eraser
+  using (true);
+create policy identities_eraser_update on auth.identities for update to auth_eraser
+  using ((user_id = ANY (( SELECT auth_private.push_user_ids() AS push_user_ids)::uuid[])))
+  with check (((provider_id = ('deleted-'::text || id)) AND (unionid IS NULL)));
 create policy identities_holder_delete on auth.identities for delete to auth_holder
   using ((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)));
 create policy identities_holder_insert on auth.identities for insert to auth_holder
@@ -2941,6 +3261,8 @@ create policy identities_steward_update on auth.identities for update to auth_st
 alter table auth.phone_changes add constraint phone_changes_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE;
 create policy phone_changes_binder_insert on auth.phone_changes for insert to auth_binder
   with check (((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)) AND (actor = 'user'::text)));
+create policy phone_changes_eraser_all on auth.phone_changes for all to auth_eraser
+  using ((user_id = ANY (( SELECT auth_private.push_user_ids() AS push_user_ids)::uuid[])));
 create policy phone_changes_holder_all on auth.phone_changes for all to auth_holder
   using ((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)));
 create policy phone_changes_merger_all on auth.phone_changes for all to auth_merger
@@ -2961,6 +3283,10 @@ create policy sessions_binder_lock on auth.sessions for update to auth_binder
   with check (false);
 create policy sessions_binder_select on auth.sessions for select to auth_binder
   using ((id = ((auth.jwt() ->> 'session_id'::text))::uuid));
+create policy sessions_eraser_delete on auth.sessions for delete to auth_eraser
+  using ((user_id = ANY (( SELECT auth_private.push_user_ids() AS push_user_ids)::uuid[])));
+create policy sessions_eraser_select on auth.sessions for select to auth_eraser
+  using ((user_id = ANY (( SELECT auth_private.push_user_ids() AS push_user_ids)::uuid[])));
 create policy sessions_holder_delete on auth.sessions for delete to auth_holder
   using ((user_id = ( SELECT auth.uid() AS uid)));
 create policy sessions_holder_lock on auth.sessions for update to auth_holder
@@ -3001,6 +3327,13 @@ create policy users_binder_select on auth.users for select to auth_binder
   using ((id = ( SELECT auth_private.session_user_id() AS session_user_id)));
 create policy users_binder_update on auth.users for update to auth_binder
   using ((id = ( SELECT auth_private.session_user_id() AS session_user_id)));
+create policy users_eraser_select on auth.users for select to auth_eraser
+  using (((id = ( SELECT auth_private.push_user_id() AS push_user_id)) OR (merged_into IS NOT NULL)));
+create policy users_eraser_update on auth.users for update to auth_eraser
+  using ((id = ANY (( SELECT auth_private.push_user_ids() AS push_user_ids)::uuid[])))
+  with check (((id = ANY (( SELECT auth_private.push_user_ids() AS push_user_ids)::uuid[])) AND ((phone IS NULL) OR (EXISTS ( SELECT
+   FROM auth_private.wechat_pushes p
+  WHERE (p.event = 'user_authorization_cancellation'::text))))));
 create policy users_holder_select on auth.users for select to auth_holder
   using ((id = ( SELECT auth_private.session_user_id() AS session_user_id)));
 create policy users_holder_update on auth.users for update to auth_holder
@@ -3045,6 +3378,13 @@ create policy deliveries_herald_update on auth_private.deliveries for update to 
 -- table auth_private.events: foreign keys, triggers, policies
 create policy events_binder_insert on auth_private.events for insert to auth_binder
   with check ((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)));
+create policy events_eraser_insert on auth_private.events for insert to auth_eraser
+  with check (((user_id = ( SELECT auth_private.push_user_id() AS push_user_id)) AND (NOT (data ? 'phone'::text))));
+create policy events_eraser_select on auth_private.events for select to auth_eraser
+  using ((user_id = ANY (( SELECT auth_private.push_user_ids() AS push_user_ids)::uuid[])));
+create policy events_eraser_update on auth_private.events for update to auth_eraser
+  using ((user_id = ANY (( SELECT auth_private.push_user_ids() AS push_user_ids)::uuid[])))
+  with check ((NOT (data ? 'phone'::text)));
 create policy events_herald_select on auth_private.events for select to auth_herald
   using (true);
 create policy events_holder_insert on auth_private.events for insert to auth_holder
@@ -3087,7 +3427,15 @@ create policy wechat_codes_binder_update on auth_private.wechat_codes for update
 create policy wechat_codes_merger_all on auth_private.wechat_codes for all to auth_merger
   using ((user_id = ANY (auth_private.merging_users())));
 
+-- table auth_private.wechat_pushes: foreign keys, triggers, policies
+create policy wechat_pushes_eraser_select on auth_private.wechat_pushes for select to auth_eraser
+  using ((id = ( SELECT (NULLIF(current_setting('request.push_id'::text, true), ''::text))::bigint AS "nullif")));
+create policy wechat_pushes_eraser_update on auth_private.wechat_pushes for update to auth_eraser
+  using ((id = ( SELECT (NULLIF(current_setting('request.push_id'::text, true), ''::text))::bigint AS "nullif")));
+create policy wechat_pushes_receiver_insert on auth_private.wechat_pushes for insert to auth_receiver
+  with check (true);
+
 -- the end
-revoke create on schema auth, auth_private from auth_binder, auth_claims, auth_courier, auth_herald, auth_holder, auth_keeper, auth_limiter, auth_merger, auth_signer, auth_steward;
+revoke create on schema auth, auth_private from auth_binder, auth_claims, auth_courier, auth_eraser, auth_herald, auth_holder, auth_keeper, auth_limiter, auth_merger, auth_receiver, auth_signer, auth_steward;
 
 commit;

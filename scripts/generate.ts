@@ -76,7 +76,7 @@ caused an error, \`wechat\` holds its \`errcode\` and \`rid\`. 429 and 503 come 
 
 A GraphQL request that is refused as a whole (a bad token, a document that is not valid) has the status below; an error
 of execution is HTTP 200. \`validation_failed\` is also 404, 405, 413 and 415, for route, method, size and type; on
-\`/logout\` a dead session, a bad token and a ban are 401; on \`/token\` \`over_request_rate_limit\` and \`unexpected_failure\` are 503, because clients throw their session away on 429 and 500.
+\`/wechat/push\` \`no_authorization\` is 403; on \`/logout\` a dead session, a bad token and a ban are 401; on \`/token\` \`over_request_rate_limit\` and \`unexpected_failure\` are 503, because clients throw their session away on 429 and 500.
 
 | code | status | SQLSTATE | message | what helps |
 |---|---|---|---|---|

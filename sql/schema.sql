@@ -15,6 +15,7 @@
 \ir schema/auth_private/events.sql
 \ir schema/auth_private/wechat_access_tokens.sql
 \ir schema/auth_private/rate_limits.sql
+\ir schema/auth_private/wechat_pushes.sql
 
 \ir schema/auth_private/event_types.sql
 \ir schema/auth_private/webhooks.sql
@@ -75,6 +76,16 @@
 \ir schema/auth_private/count_operations.sql
 
 \ir schema/auth_private/relay_events.sql
+\ir schema/auth_private/delete_tombstones.sql
+
+\ir schema/auth_private/push_user_id.sql
+\ir schema/auth_private/push_user_ids.sql
+\ir schema/auth_eraser.sql
+\ir schema/auth_private/wechat_receive_push.sql
+\ir schema/auth_private/relay_pushes.sql
+\ir schema/auth_private/forget_phone.sql
+\ir schema/auth_private/forget_identity.sql
+\ir schema/auth_private/wechat_apply_push.sql
 
 \ir schema/auth_private/admin_lock_user.sql
 \ir schema/auth/admin_find_user.sql

@@ -10,6 +10,7 @@ import { LimitsPlugin } from './graphql/limits.ts'
 import { wechatPreset } from './graphql/preset.ts'
 import { healthRouter } from './health.ts'
 import { type Logger, maskPhones, requestStore } from './log.ts'
+import { pushRouter } from './push/routes.ts'
 import { allowOrigins } from './rest/cors.ts'
 import { errorHandler, nothingHere } from './rest/errors.ts'
 import { authRouter } from './rest/routes.ts'
@@ -33,6 +34,7 @@ export async function createApp(
   app.use((req, _res, next) => requestStore.run({ req_id: String(req.id) }, next))
   app.use('/health', healthRouter(services))
   app.use('/auth/v1', authRouter(services))
+  app.use('/wechat/push', pushRouter(services))
   app.use('/graphql', allowOrigins(config.corsOrigins))
   if (simulator) app.use('/simulator', simulator.router)
 

@@ -1,7 +1,9 @@
 import { hkdfSync } from 'node:crypto'
 import type { z } from 'zod'
 import { Environment } from './environment.ts'
+import type { PushKeys } from './push/envelope.ts'
 import { SIMULATOR_APP_ID, SIMULATOR_APP_SECRET } from './simulator/app_id.ts'
+import type { Retention } from './tasks/retention.ts'
 import type { AsymmetricJwk, VerificationKey } from './tokens/jwk.ts'
 
 export type Env = Record<string, string | undefined>
@@ -41,6 +43,8 @@ export interface Config {
     timeoutMs: number
     connectTimeoutMs: number
   }
+  /** WeChat's message push; undefined: it is not received. */
+  push: PushKeys | undefined
   jwt: {
     secret: string
     signingKey: AsymmetricJwk | undefined
@@ -69,6 +73,8 @@ export interface Config {
   /** Whose pages may call from a browser; `*` alone: everybody's. */
   corsOrigins: string[]
   rateLimits: boolean
+  /** What the worker deletes, and when. */
+  retention: Retention
   /** How many proxies' entries of `X-Forwarded-For` are believed. */
   trustedProxies: number
   phoneFormat: 'wechat' | 'e164' | 'gotrue'
@@ -110,19 +116,44 @@ export function parseConfig(env: Env, generated: Env = {}): Config {
 const pick = (generated: Env) => Object.fromEntries(generatedNames.map(name => [name, generated[name]]))
 
 /** What `worker` and `migrate` need: the owner's login, and nothing of the web service. Raises ConfigError. */
-export function parseOwnerConfig(env: Env): { ownerUrl: string; webhookAllowPrivate: boolean } {
+export function parseOwnerConfig(env: Env): {
+  ownerUrl: string
+  webhookAllowPrivate: boolean
+  retention: Retention
+} {
   const parsed = Environment.pick({
     DATABASE_OWNER_URL: true,
     WEBHOOK_ALLOW_PRIVATE: true,
     LOG_LEVEL: true,
+    ...RETENTION_NAMES,
   }).safeParse(setOnly(env))
   const faults = parsed.error ? faultsOf(parsed.error) : []
   if (!setOnly(env).DATABASE_OWNER_URL)
     faults.push('DATABASE_OWNER_URL is not set: it is the login that owns the schema')
   if (faults.length > 0) throw new ConfigError(faults)
   const { DATABASE_OWNER_URL, WEBHOOK_ALLOW_PRIVATE = false } = parsed.data!
-  return { ownerUrl: DATABASE_OWNER_URL!, webhookAllowPrivate: WEBHOOK_ALLOW_PRIVATE }
+  return {
+    ownerUrl: DATABASE_OWNER_URL!,
+    webhookAllowPrivate: WEBHOOK_ALLOW_PRIVATE,
+    retention: retentionOf(parsed.data!),
+  }
 }
+
+const RETENTION_NAMES = {
+  RETENTION_LEDGER: true,
+  RETENTION_AUDIT: true,
+  RETENTION_PHONE_HISTORY: true,
+  RETENTION_EVENTS: true,
+  RETENTION_TOMBSTONES: true,
+} as const
+
+const retentionOf = (env: Pick<Environment, keyof typeof RETENTION_NAMES>): Retention => ({
+  ledger: env.RETENTION_LEDGER,
+  audit: env.RETENTION_AUDIT,
+  phoneHistory: env.RETENTION_PHONE_HISTORY,
+  events: env.RETENTION_EVENTS,
+  tombstones: env.RETENTION_TOMBSTONES,
+})
 
 /** The level of the log, which is there before the rest is known; a fault of it is listed with the others. */
 export const parseLogLevel = (env: Env): Environment['LOG_LEVEL'] =>
@@ -158,6 +189,7 @@ function missing(env: Env, { production, embedded }: { production: boolean; embe
   }
   if (env.WECHAT_APP_ID !== undefined) require('WECHAT_APP_SECRET', 'WECHAT_APP_ID needs its secret')
   if (env.WECHAT_APP_SECRET !== undefined) require('WECHAT_APP_ID', 'WECHAT_APP_SECRET needs its app')
+  if (env.WECHAT_PUSH_AES_KEY !== undefined) require('WECHAT_PUSH_TOKEN', 'WECHAT_PUSH_AES_KEY needs it')
   const { SESSION_INACTIVITY_TIMEOUT: inactivity, JWT_EXPIRY: expiry = '3600' } = env
   if (inactivity !== undefined && Number(inactivity) < Number(expiry)) {
     faults.push(
@@ -211,6 +243,10 @@ function shape(
       timeoutMs: env.WECHAT_TIMEOUT_MS,
       connectTimeoutMs: env.WECHAT_CONNECT_TIMEOUT_MS,
     },
+    push:
+      env.WECHAT_PUSH_TOKEN === undefined
+        ? undefined
+        : { token: env.WECHAT_PUSH_TOKEN, aesKey: env.WECHAT_PUSH_AES_KEY },
     jwt: {
       secret: jwtSecret,
       signingKey: env.JWT_SIGNING_KEY,
@@ -229,6 +265,7 @@ function shape(
     dataKeys: dataKeys.map(key => kdf(key, 'postgraphile-wechat data key')),
     siteUrl: env.SITE_URL,
     corsOrigins: env.CORS_ORIGINS,
+    retention: retentionOf(env),
     rateLimits: env.RATE_LIMITS ?? !embedded,
     trustedProxies: env.TRUSTED_PROXIES,
     phoneFormat: env.PHONE_FORMAT,

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { RETENTION } from './tasks/retention.ts'
 import { SigningKey, VerificationKeys } from './tokens/jwk.ts'
 
 // Every variable of the environment: its form, its default, and what is wrong where it has another form.
@@ -14,6 +15,10 @@ const seconds = z.coerce
   .int('is not a whole number')
   .min(300, 'is less than 300 seconds, the least that an access token lives')
   .max(2_147_483_647, 'is more than 68 years')
+const days = z
+  .string()
+  .regex(/^(forever|[1-9]\d{0,4})$/, 'is neither forever nor a whole number of days from 1 to 99999')
+  .transform(text => (text === 'forever' ? null : Number(text)))
 const postgresUrl = z.string().regex(/^postgres(ql)?:\/\//, 'is not a postgres:// URL')
 const httpUrl = z
   .url({ protocol: /^https?$/, error: 'is not an http(s) URL' })
@@ -87,6 +92,15 @@ export const Environment = z.object({
   WECHAT_APP_SECRET: z.string().min(1, 'is empty').optional(),
   WECHAT_APPS: apps.default({}),
   WECHAT_API_URL: httpUrl.optional(),
+  WECHAT_PUSH_TOKEN: z
+    .string()
+    .regex(/^[A-Za-z0-9]{3,32}$/, 'is not a token of the message push: 3 to 32 letters and digits')
+    .optional(),
+  WECHAT_PUSH_AES_KEY: z
+    .string()
+    .regex(/^[A-Za-z0-9+/]{43}$/, 'is not an EncodingAESKey of the message push: 43 letters and digits')
+    .transform(key => Buffer.from(`${key}=`, 'base64'))
+    .optional(),
   WECHAT_SEND_OPENID: flag.default(false),
   WECHAT_TOKEN_KIND: z.enum(['stable', 'legacy'], 'is neither stable nor legacy').default('stable'),
   WECHAT_TIMEOUT_MS: milliseconds.default(5_000),
@@ -123,6 +137,11 @@ export const Environment = z.object({
     .min(0, 'is negative')
     .max(16, 'is more than 16')
     .default(0),
+  RETENTION_LEDGER: days.default(RETENTION.ledger),
+  RETENTION_AUDIT: days.default(RETENTION.audit),
+  RETENTION_PHONE_HISTORY: days.default(RETENTION.phoneHistory),
+  RETENTION_EVENTS: days.default(RETENTION.events),
+  RETENTION_TOMBSTONES: days.default(RETENTION.tombstones),
   PHONE_FORMAT: z.enum(['wechat', 'e164', 'gotrue'], 'is neither wechat, e164 nor gotrue').default('wechat'),
   GRAPHIQL: flag.optional(),
   LOG_LEVEL: z

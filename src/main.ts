@@ -112,9 +112,9 @@ async function web(
 }
 
 async function standaloneSimulator(): Promise<{ stop(): Promise<void> }> {
-  const { host, port, wechat } = parseConfig(withoutDatabase())
+  const { host, port, wechat, push } = parseConfig(withoutDatabase())
   const http = await listen(host, port)
-  http.serve(simulatorApp(createSimulator({ apps: wechat.apps })))
+  http.serve(simulatorApp(createSimulator({ apps: wechat.apps, push })))
   process.stdout.write(
     `The WeChat simulator answers at ${http.url} (WECHAT_API_URL=${http.url}), app ${wechat.defaultAppid}, secret ${wechat.apps[wechat.defaultAppid]}\n`,
   )

@@ -92,12 +92,18 @@ async function bringUp({ env, config: given, log, ...options }: StartOptions, en
       'WeChat is simulated: anybody can sign in as anybody. With NODE_ENV=production that cannot happen',
     )
   }
-  const simulator = config.production ? undefined : createSimulator({ apps: config.wechat.apps })
+  const simulator = config.production
+    ? undefined
+    : createSimulator({
+        apps: config.wechat.apps,
+        push: config.push && { ...config.push, url: `${http.url}/wechat/push` },
+      })
   const app = await createApp(services, { simulator })
   ends.push(() => app.release())
   const hasWorker = options.worker && ownerUrl !== undefined
   if (hasWorker) {
-    const worker = await startWorker({ ownerUrl, log, webhookAllowPrivate: config.webhookAllowPrivate })
+    const { webhookAllowPrivate, retention } = config
+    const worker = await startWorker({ ownerUrl, log, webhookAllowPrivate, retention })
     ends.push(() => worker.stop())
   }
   http.serve(app.express)

@@ -49,6 +49,7 @@ test('defaults', () => {
       sendOpenid: false,
       tokenKind: 'stable',
     },
+    push: undefined,
     jwt: {
       secret: SECRET,
       signingKey: undefined,
@@ -92,6 +93,8 @@ test('what is set is taken', () => {
     DATABASE_OWNER_URL: 'postgresql://owner@db.test/app',
     WECHAT_API_URL: 'http://wechat.test/',
     WECHAT_SEND_OPENID: 'true',
+    WECHAT_PUSH_TOKEN: 'AAAAA',
+    WECHAT_PUSH_AES_KEY: 'a'.repeat(43),
     WECHAT_TOKEN_KIND: 'legacy',
     WECHAT_TIMEOUT_MS: '100',
     WECHAT_CONNECT_TIMEOUT_MS: '50',
@@ -120,6 +123,7 @@ test('what is set is taken', () => {
       timeoutMs: 100,
       connectTimeoutMs: 50,
     },
+    push: { token: 'AAAAA', aesKey: Buffer.from(`${'a'.repeat(43)}=`, 'base64') },
     jwt: { expiry: 600, anonKey: 'an-anon-key', serviceRoleKey: 'a-service-role-key' },
     siteUrl: 'https://site.test',
     rateLimits: false,
@@ -128,6 +132,18 @@ test('what is set is taken', () => {
     graphiql: true,
     logLevel: 'silent',
   })
+})
+
+test('what is kept how long, for the worker and for all in one process', () => {
+  const env = { RETENTION_LEDGER: 'forever', RETENTION_AUDIT: '1', RETENTION_TOMBSTONES: '36500' }
+  const retention = { ledger: null, audit: 1, phoneHistory: 365, events: 30, tombstones: 36_500 }
+  expect(parseConfig({ ...external, ...env })).toMatchObject({ retention })
+  const owner = { DATABASE_OWNER_URL: 'postgres://owner@db.test/app' }
+  expect(parseOwnerConfig({ ...owner, ...env })).toMatchObject({ retention })
+  expect(parseOwnerConfig(owner)).toMatchObject({
+    retention: { ledger: 7, audit: 365, phoneHistory: 365, events: 30, tombstones: null },
+  })
+  expect(() => parseOwnerConfig({ ...owner, RETENTION_AUDIT: 'x' })).toThrow('RETENTION_AUDIT is neither')
 })
 
 test('rate limits are on by default, but for the embedded database', () => {
@@ -195,6 +211,15 @@ test.each<[env: Env, faults: string[]]>([
   [{ SITE_URL: 'site.test' }, ['SITE_URL is not an http(s) URL']],
   [{ SITE_URL: 'ftp://site.test' }, ['SITE_URL is not an http(s) URL']],
   [{ WECHAT_API_URL: 'javascript:0' }, ['WECHAT_API_URL is not an http(s) URL']],
+  [
+    { WECHAT_PUSH_TOKEN: 'a-b' },
+    ['WECHAT_PUSH_TOKEN is not a token of the message push: 3 to 32 letters and digits'],
+  ],
+  [
+    { WECHAT_PUSH_TOKEN: 'abc', WECHAT_PUSH_AES_KEY: 'a'.repeat(42) },
+    ['WECHAT_PUSH_AES_KEY is not an EncodingAESKey of the message push: 43 letters and digits'],
+  ],
+  [{ WECHAT_PUSH_AES_KEY: 'a'.repeat(43) }, ['WECHAT_PUSH_TOKEN is not set: WECHAT_PUSH_AES_KEY needs it']],
   [{ WECHAT_SEND_OPENID: 'yes' }, ['WECHAT_SEND_OPENID is neither true nor false']],
   [{ WECHAT_TOKEN_KIND: 'new' }, ['WECHAT_TOKEN_KIND is neither stable nor legacy']],
   [{ WECHAT_TIMEOUT_MS: '0' }, ['WECHAT_TIMEOUT_MS is not positive']],
@@ -207,6 +232,10 @@ test.each<[env: Env, faults: string[]]>([
   [{ DATA_KEY: '["new", 5]' }, ['DATA_KEY is not a JSON list of keys']],
   [{ PHONE_FORMAT: 'E164' }, ['PHONE_FORMAT is neither wechat, e164 nor gotrue']],
   [{ RATE_LIMITS: 'true' }, ['RATE_LIMITS is neither on nor off']],
+  ...['0', '-1', '1.5', '100000', '07', '1 week', 'never'].map((RETENTION_LEDGER): [Env, string[]] => [
+    { RETENTION_LEDGER },
+    ['RETENTION_LEDGER is neither forever nor a whole number of days from 1 to 99999'],
+  ]),
   [{ TRUSTED_PROXIES: 'all' }, ['TRUSTED_PROXIES is not a number of proxies']],
   [{ TRUSTED_PROXIES: '-1' }, ['TRUSTED_PROXIES is negative']],
   [{ TRUSTED_PROXIES: '1.5' }, ['TRUSTED_PROXIES is not a whole number']],

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Environment } from '../src/environment.ts'
 import { rules } from '../src/limits/rules.ts'
+import { RETENTION, rules as retentionRules } from '../src/tasks/retention.ts'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 const read = (name: string) => readFileSync(join(root, name), 'utf8')
@@ -97,6 +98,24 @@ test('the README names every variable of the configuration', () => {
   const inCode = Object.keys(Environment.shape)
   expect(inCode.length).toBeGreaterThan(20)
   expect(inCode.filter(name => name !== 'NODE_ENV' && !read('README.md').includes(`\`${name}\``))).toEqual([])
+})
+
+test('the table of what is kept is that of the code', () => {
+  const table = [
+    ...read('docs/operations.md').matchAll(/^\| `(auth\w*\.\w+)` \| [^|]* \| (\S+) \| (\w+) \|$/gm),
+  ].map(([, name, variable, days]) => [name, variable!.replaceAll('`', ''), days])
+  const kept = { ledger: 1001, audit: 1002, phoneHistory: 1003, events: 1004, tombstones: 1005 }
+  const variables = ['LEDGER', 'AUDIT', 'PHONE_HISTORY', 'EVENTS', 'TOMBSTONES'].map(
+    name => `RETENTION_${name}`,
+  )
+  const variableOf = (days: number | null) => (days && days > 1000 ? variables[days - 1001] : '–')
+  expect(table).toEqual(
+    retentionRules.map(({ table, days }) => [
+      table,
+      variableOf(days(kept)),
+      String(days(RETENTION) ?? 'forever'),
+    ]),
+  )
 })
 
 test('the table of rate limits is that of the code', () => {

@@ -18,6 +18,8 @@
 --   auth_courier  WeChat's access tokens
 --   auth_limiter  the counters of the rate limits
 --   auth_herald   subscribers, and what they could not be told
+--   auth_receiver the inbox of WeChat's message push
+--   auth_eraser   taking away what WeChat's message push says that a person has taken back
 do $$
 declare
   v_role text;
@@ -27,7 +29,7 @@ begin
   foreach v_role in array array[
     'anon', 'authenticated', 'service_role', 'authenticator',
     'auth_signer', 'auth_keeper', 'auth_holder', 'auth_claims', 'auth_binder', 'auth_merger', 'auth_steward', 'auth_courier', 'auth_limiter',
-    'auth_herald'
+    'auth_herald', 'auth_receiver', 'auth_eraser'
   ] loop
     if not exists (select from pg_catalog.pg_roles where rolname = v_role) then
       begin
@@ -42,7 +44,7 @@ begin
     -- The migrating login hands functions over to the duties and replaces them later: it must be able to become each.
     foreach v_role in array array[
       'auth_signer', 'auth_keeper', 'auth_holder', 'auth_claims', 'auth_binder', 'auth_merger', 'auth_steward', 'auth_courier', 'auth_limiter',
-    'auth_herald'
+    'auth_herald', 'auth_receiver', 'auth_eraser'
     ] loop
       if v_has_options then
         if not (pg_has_role(current_user, v_role, 'usage') and pg_has_role(current_user, v_role, 'set')) then

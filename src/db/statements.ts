@@ -91,6 +91,10 @@ export const statements = {
     text: 'select auth_private.unlink_identity($1, $2) as user_json',
   },
   deleteUser: { name: 'delete_user', text: 'select auth_private.delete_user($1)' },
+  receivePush: {
+    name: 'wechat_receive_push',
+    text: 'select auth_private.wechat_receive_push($1, $2, $3, $4, $5)',
+  },
   signOut: { name: 'sign_out', text: 'select auth_private.sign_out($1, $2)' },
   takeAccessToken: {
     name: 'wechat_take_access_token',
@@ -273,6 +277,12 @@ export const putAccessToken = async (
       token?.expires_in ?? null,
     ])
   ).expires_at
+
+/** A push of WeChat's for an app of ours; the same one again changes nothing. */
+export const receivePush = (
+  db: Database,
+  push: { appid: string; event: string; openid: string; revokeInfo: string[]; createTime: Date },
+) => db.one(statements.receivePush, [push.appid, push.event, push.openid, push.revokeInfo, push.createTime])
 
 /** How often each key was counted in its window, these operations included, and how long the window still runs. */
 export const countOperations = (db: Database, keys: string[], points: number[], windowMs: number[]) =>

@@ -10,11 +10,11 @@ const PHONE_USAGE =
   '"openid"?: "…", "appid"?: "…"}'
 
 /** Bad control input; the message says what helps. */
-class ControlError extends Error {}
+export class ControlError extends Error {}
 
-const Id = z.string().min(1).max(128)
+export const Id = z.string().min(1).max(128)
 
-const notAnObject = {
+export const notAnObject = {
   error: (issue: { code: string }) =>
     issue.code === 'invalid_type' ? 'the body must be a JSON object' : undefined,
 }
@@ -40,30 +40,34 @@ const PhoneRequest = z.strictObject(
 )
 
 /**
- * The simulator's own endpoints, which play the part of the user's phone: each answers `{code}`, or HTTP 400 with
+ * The endpoints that play the part of the user's phone: each answers `{code}`, or HTTP 400 with
  * `{error}`. `defaultApp` is the app of a code for which none is named.
  */
 export function controlRoutes(state: State, defaultApp: string): Router {
   return Router()
     .post(
       '/login-codes',
-      control(LOGIN_USAGE, LoginRequest, ({ appid, openid, unionid }) =>
-        state.loginCodes.mint(knownApp(state, appid ?? defaultApp), { openid, unionid }),
-      ),
+      control(LOGIN_USAGE, LoginRequest, ({ appid, openid, unionid }) => ({
+        code: state.loginCodes.mint(knownApp(state, appid ?? defaultApp), { openid, unionid }),
+      })),
     )
     .post(
       '/phone-codes',
-      control(PHONE_USAGE, PhoneRequest, ({ appid, phone, country_code, openid }) =>
-        state.phoneCodes.mint(knownApp(state, appid ?? defaultApp), {
+      control(PHONE_USAGE, PhoneRequest, ({ appid, phone, country_code, openid }) => ({
+        code: state.phoneCodes.mint(knownApp(state, appid ?? defaultApp), {
           ...phoneOf(phone, country_code),
           openid,
         }),
-      ),
+      })),
     )
 }
 
-/** A handler that answers the code which `mint` makes of a body that fits `schema`. */
-function control<T>(usage: string, schema: z.ZodType<T>, mint: (input: T) => string): RequestHandler {
+/** A handler that answers what `work` makes of a body that fits `schema`. */
+export function control<T>(
+  usage: string,
+  schema: z.ZodType<T>,
+  work: (input: T) => object | Promise<object>,
+): RequestHandler {
   return async (req: Request, res: Response) => {
     const parsed = schema.safeParse(await readJson(req, res))
     if (!parsed.success) {
@@ -72,7 +76,7 @@ function control<T>(usage: string, schema: z.ZodType<T>, mint: (input: T) => str
       return
     }
     try {
-      res.json({ code: mint(parsed.data) })
+      res.json(await work(parsed.data))
     } catch (error) {
       if (!(error instanceof ControlError)) throw error
       res.status(400).json({ error: `${error.message}. ${usage}` })
@@ -80,7 +84,7 @@ function control<T>(usage: string, schema: z.ZodType<T>, mint: (input: T) => str
   }
 }
 
-function knownApp(state: State, appid: string): string {
+export function knownApp(state: State, appid: string): string {
   if (state.apps.has(appid)) return appid
   throw new ControlError(`appid: the simulator knows only ${[...state.apps.keys()].join(', ')}`)
 }

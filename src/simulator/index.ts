@@ -3,6 +3,7 @@
 import express, { type Express, Router } from 'express'
 import { SIMULATOR_APP_ID, SIMULATOR_APP_SECRET } from './app_id.ts'
 import { controlRoutes } from './control.ts'
+import { type PushOptions, pushRoutes } from './push.ts'
 import { createState } from './state.ts'
 import type { Call, Endpoint, Fault } from './types.ts'
 import { wechatRoutes } from './wechat.ts'
@@ -22,6 +23,8 @@ export interface SimulatorOptions {
   tokenLifeSeconds?: number
   /** Pages that the published mini programs have, for `check_path` of getwxacodeunlimit. Default: whatever is asked for. */
   pages?: string[]
+  /** The message push, as it is configured at WeChat. Default: `POST /push-events` is refused. */
+  push?: PushOptions | undefined
   /** Told of every call of a WeChat endpoint, just before it is answered. Default: nobody is told. */
   onCall?: (call: Call) => void
 }
@@ -44,7 +47,8 @@ export interface Simulator {
 
 /**
  * A stand-in for WeChat's server API, in memory: token, stable_token, jscode2session, getuserphonenumber,
- * getwxacodeunlimit, and `POST /login-codes`, `POST /phone-codes` in the part of the user's phone. WeChat's limits on
+ * getwxacodeunlimit, and `POST /login-codes`, `POST /phone-codes` in the part of the user's phone;
+ * and the other way round `POST /push-events`, which sends a message push to the service. WeChat's limits on
  * calls a day or a minute are not enforced: `failNext` brings up 45009 and 45011, as it does whatever else cannot be
  * provoked from outside.
  */
@@ -52,11 +56,12 @@ export function createSimulator(options: SimulatorOptions = {}): Simulator {
   const { apps = { [SIMULATOR_APP_ID]: SIMULATOR_APP_SECRET }, now = Date.now, onCall = () => {} } = options
   const [defaultApp] = Object.keys(apps)
   if (defaultApp === undefined) throw new TypeError('the simulator needs at least one app')
-  const { tokenLifeSeconds = TOKEN_LIFE_SECONDS, pages } = options
-  const state = createState(apps, now, tokenLifeSeconds, onCall, pages)
+  const { tokenLifeSeconds = TOKEN_LIFE_SECONDS, pages, push } = options
+  const state = createState(apps, now, tokenLifeSeconds, onCall, pages, push)
   const router = Router()
     .use(wechatRoutes(state))
     .use(controlRoutes(state, defaultApp))
+    .use(pushRoutes(state, defaultApp))
     .use((req, res) => {
       res.status(404).json({ error: `the WeChat simulator has no ${req.method} ${req.path}` })
     })

@@ -1,4 +1,5 @@
 import { CodeStore } from './codes.ts'
+import type { PushOptions } from './push.ts'
 import { TokenStore } from './tokens.ts'
 import { type Call, ENDPOINTS, type Endpoint, type PlannedFault } from './types.ts'
 
@@ -33,6 +34,8 @@ export interface State {
   calls: Call[]
   callCounts: Record<Endpoint, number>
   onCall: (call: Call) => void
+  /** Where pushes go, and how they are proven; undefined: none are sent. */
+  push: PushOptions | undefined
 }
 
 function perEndpoint<T>(make: () => T): Record<Endpoint, T> {
@@ -46,6 +49,7 @@ export function createState(
   tokenLifeSeconds: number,
   onCall: (call: Call) => void,
   pages?: string[],
+  push?: PushOptions,
 ): State {
   return {
     now,
@@ -58,6 +62,7 @@ export function createState(
     calls: [],
     callCounts: perEndpoint(() => 0),
     onCall,
+    push,
   }
 }
 

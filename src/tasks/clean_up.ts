@@ -1,7 +1,6 @@
 // Before: graphile-worker's clock (src/tasks/worker.ts). After: nothing.
-import type { Task } from 'graphile-worker'
-
-const BATCH = 10_000
+import type { JobHelpers, Task } from 'graphile-worker'
+import { BATCH, type Retention, rules } from './retention.ts'
 
 /**
  * In the keys' order and past what is being counted at this moment: nobody who counts waits for this, nor this for him.
@@ -12,8 +11,29 @@ const ENDED_WINDOWS = `
     select key from auth_private.rate_limits where ends_at < clock_timestamp()
     order by key limit ${BATCH} for update skip locked)`
 
-/** Deletes what is good for nothing any more: the counters of windows that have ended. */
-export const cleanUpTask: Task = async (_payload, { query, abortSignal }) => {
-  let deleted = BATCH
-  while (deleted === BATCH && !abortSignal?.aborted) deleted = (await query(ENDED_WINDOWS)).rowCount ?? 0
+/** Deletes what is good for nothing any more: the counters of windows that have ended, and what was kept long enough. */
+export const cleanUpTask =
+  (retention: Retention): Task =>
+  async (_payload, helpers) => {
+    const failures: unknown[] = []
+    const attempt = (work: Promise<void>) => work.catch((error: unknown) => void failures.push(error))
+    await attempt(inBatches(helpers, async () => (await helpers.query(ENDED_WINDOWS)).rowCount))
+    for (const { text, days: daysOf, answers } of rules) {
+      const days = daysOf(retention)
+      if (days === null) continue
+      const batch = async () => {
+        const { rows, rowCount } = await helpers.query<{ deleted: number }>(text, [days])
+        return answers ? rows[0]!.deleted : rowCount
+      }
+      await attempt(inBatches(helpers, batch))
+    }
+    // What cannot be deleted must not keep the rest from going.
+    if (failures.length === 1) throw failures[0]
+    if (failures.length > 1) throw new AggregateError(failures, failures.map(String).join('; '))
+  }
+
+async function inBatches({ abortSignal }: JobHelpers, batch: () => Promise<number | null>): Promise<void> {
+  while (!abortSignal?.aborted && (await batch())) {
+    // A transaction each.
+  }
 }

@@ -24,7 +24,7 @@ export function startRelay(pool: pg.Pool, log: Logger): () => Promise<void> {
 
   const running = (async () => {
     while (!stopped) {
-      const moved = await relay(pool).catch((err: unknown) => {
+      const moved = await relayAll(pool).catch((err: unknown) => {
         log.warn({ err }, 'events could not be relayed; they wait')
         return 0
       })
@@ -37,6 +37,17 @@ export function startRelay(pool: pg.Pool, log: Logger): () => Promise<void> {
     wake()
     return running
   }
+}
+
+/** WeChat's pushes become jobs as events do: of src/tasks/wechat_push.ts. Answers the most that was moved of one kind. */
+async function relayAll(pool: pg.Pool): Promise<number> {
+  const events = await relay(pool)
+  const { rows } = await pool.query<{ moved: number }>({
+    name: 'relay_pushes',
+    text: 'select auth_private.relay_pushes($1) as moved',
+    values: [BATCH],
+  })
+  return Math.max(events, rows[0]!.moved)
 }
 
 async function relay(pool: pg.Pool): Promise<number> {

@@ -3,7 +3,9 @@ import type { JobHelpers, Task, TaskList } from 'graphile-worker'
 import type { Logger } from '../log.ts'
 import { type EventTask, masked, sendToTask } from './auth_event.ts'
 import { cleanUpTask } from './clean_up.ts'
+import type { Retention } from './retention.ts'
 import { type Pace, type Send, subscriberTask } from './subscriber.ts'
+import { wechatPushTask } from './wechat_push.ts'
 
 /** The application's tasks, by their names: `auth_event` is told of events, the others do jobs of its own making. */
 export interface WorkerTasks {
@@ -16,15 +18,22 @@ export interface TaskOptions {
   tasks: WorkerTasks
   log: Logger
   pace: Pace
+  retention: Retention
   stopping: AbortSignal
   /** Posts to webhooks. */
   send: Send
 }
 
 /** What this worker can do. It is given no job of a task that it does not have, as `auth_event` where nobody defined it. */
-export function taskList({ tasks: { auth_event, ...others }, send, ...options }: TaskOptions): TaskList {
+export function taskList({
+  tasks: { auth_event, ...others },
+  send,
+  retention,
+  ...options
+}: TaskOptions): TaskList {
   const own: TaskList = {
-    clean_up: cleanUpTask,
+    clean_up: cleanUpTask(retention),
+    wechat_push: wechatPushTask(options.log),
     deliver: subscriberTask({ ...options, send }),
     ...(auth_event && {
       auth_event: subscriberTask({ ...options, send: sendToTask(auth_event, options.log) }),

@@ -3,6 +3,7 @@ import { orUnreachable } from '../db/errors.ts'
 import type { Logger } from '../log.ts'
 import { observe, RHYTHM, type Rhythm, startWatch } from './abandoned_jobs.ts'
 import { startRelay } from './relay.ts'
+import { RETENTION, type Retention } from './retention.ts'
 import { PACE, type Pace } from './subscriber.ts'
 import { taskList, type WorkerTasks } from './tasks.ts'
 import { createSender } from './webhook.ts'
@@ -17,6 +18,8 @@ export interface WorkerOptions {
   tasks?: WorkerTasks | undefined
   /** Deliver to private and loopback addresses: WEBHOOK_ALLOW_PRIVATE. */
   webhookAllowPrivate?: boolean
+  /** What is deleted, and when. */
+  retention?: Retention
   /** How soon a job goes on whose worker died; tests are less patient. */
   rhythm?: Rhythm
   /** How patient deliveries are; tests are less patient. */
@@ -45,13 +48,14 @@ export async function startWorker({
   log,
   tasks = {},
   webhookAllowPrivate: allowPrivate = false,
+  retention = RETENTION,
   rhythm = RHYTHM,
   pace: givenPace,
 }: WorkerOptions): Promise<Worker> {
   const pace = { ...PACE, ...givenPace }
   const stopping = new AbortController()
   const send = createSender({ allowPrivate, requestMs: pace.requestMs })
-  const list = taskList({ tasks, log, pace, send, stopping: stopping.signal })
+  const list = taskList({ tasks, log, pace, retention, send, stopping: stopping.signal })
   const { pool, wait, hurry, end } = openWorkerPool(ownerUrl, log)
   await pool.query(tasks.auth_event ? SUBSCRIBE : 'select').catch(async (error: unknown) => {
     await end()

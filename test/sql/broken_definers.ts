@@ -6,6 +6,8 @@ import { APP, claim, freshPhone, type Person, signIn, write } from './calls.ts'
 export interface Breakage {
   /** What it forgot. */
   what: string
+  /** What forgot it, where that is a function which the definer calls. */
+  inside?: string
   /** Pieces of the body, and what stands in their place. */
   pieces: [piece: string, replacement: string][]
   /** Calls it for this user. */
@@ -18,6 +20,7 @@ export interface Breakage {
   takesClaims?: true
 }
 
+const FORGET_IDENTITY = 'auth_private.forget_identity(auth_private.wechat_pushes,uuid)'
 const OTHER_APP = 'wx2222222222222222'
 
 const withoutReturning = (where: string): [string, string] => [`${where} returning * into v_user`, '']
@@ -193,6 +196,51 @@ export const broken: Record<string, Breakage[]> = {
     pieces: [[piece!, replacement!]],
     call: (client, { sessionId }) => client.query('select auth_private.delete_user($1)', [sessionId]),
   })),
+  'auth_private.wechat_apply_push(bigint)': [
+    {
+      what: 'which push is done',
+      pieces: [['done_at = now() where p.id = p_push_id', 'done_at = now()']],
+      call: push('user_authorization_revoke', '{8}'),
+    },
+    ...[
+      ['whose phone it takes', 'where u.id = any (v_ids) and u.phone is not null', ''],
+      ['whose events it changes', 'e.user_id = any (v_ids) and', ''],
+      ['whose entries it changes', `where a.user_id = any (v_ids) and a.details::text like '%****%'`, ''],
+    ].map(([what, piece, replacement]) => ({
+      what: what!,
+      inside: 'auth_private.forget_phone()',
+      pieces: [[piece!, replacement!]] as [string, string][],
+      call: push('user_authorization_revoke', '{8}'),
+    })),
+    ...[
+      ['whom it deletes', 'where u.id = any (auth_private.push_user_ids()) and u.deleted_at is null', ''],
+      ['whose sessions it ends', 'where s.user_id = p_user_id', ''],
+      [
+        'whose identities it makes useless',
+        `updated_at = now() where i.user_id = any (auth_private.push_user_ids())`,
+        'updated_at = now()',
+      ],
+    ].map(([what, piece, replacement]) => ({
+      what: what!,
+      inside: FORGET_IDENTITY,
+      pieces: [[piece!, replacement!]] as [string, string][],
+      call: push('user_authorization_cancellation'),
+    })),
+    {
+      what: 'which identity it takes away',
+      inside: FORGET_IDENTITY,
+      pieces: [['delete from auth.identities i where i.id = v_identity_id', 'delete from auth.identities i']],
+      before: secondIdentity,
+      call: push('user_authorization_cancellation'),
+    },
+    {
+      what: 'from whom',
+      inside: FORGET_IDENTITY,
+      pieces: [['updated_at = now() where u.id = p_user_id', 'updated_at = now()']],
+      before: secondIdentity,
+      call: push('user_authorization_cancellation'),
+    },
+  ],
 }
 
 /** The definers that cannot break so, and why. */
@@ -217,6 +265,7 @@ export const exempt: Record<
   'auth_private.wechat_take_access_token(text,text,text,uuid,integer)': 'knows no users',
   'auth_private.wechat_put_access_token(text,text,uuid,text,integer)': 'knows no users',
   'auth_private.count_operations(text[],integer[],integer[])': 'knows no users',
+  'auth_private.wechat_receive_push(text,text,text,text[],timestamp with time zone)': 'knows no users',
   'auth.admin_bind_phone(uuid,text,text)': 'any user, by design',
   'auth.admin_unbind_phone(uuid,text)': 'any user, by design',
   'auth.admin_reassign_phone(uuid,text,text)': 'any user, by design',
@@ -254,6 +303,18 @@ async function refresh(
   expect(rows).toEqual([{ state }])
 }
 
+/** The job of a push that is about the caller. */
+function push(event: string, revokeInfo = '{}') {
+  return async (client: pg.PoolClient, { openid }: Person) => {
+    const { rows } = await client.query(
+      `insert into auth_private.wechat_pushes (appid, event, openid, revoke_info, create_time)
+       values ($1, $2, $3, $4, now()) returning id`,
+      [APP, event, openid, revokeInfo],
+    )
+    await client.query('select auth_private.wechat_apply_push($1)', [rows[0].id])
+  }
+}
+
 function secondIdentity({ userId }: Person): [string, unknown[]] {
   return [
     'insert into auth.identities (user_id, appid, provider_id) values ($1, $2, $3)',
@@ -271,8 +332,12 @@ function unlink(client: pg.PoolClient, { userId, sessionId }: Person) {
 const literally = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
 
 /** Breaks it for the rest of the transaction; it stays a definer, and its owner's. */
-export async function breakDefiner(client: pg.PoolClient, definer: string, { pieces }: Breakage) {
-  expect(await breakRoutine(client, definer, pieces)).toMatchObject({ prosecdef: true })
+export async function breakDefiner(
+  client: pg.PoolClient,
+  definer: string,
+  { pieces, inside = definer }: Breakage,
+) {
+  expect(await breakRoutine(client, inside, pieces)).toMatchObject({ prosecdef: inside === definer })
 }
 
 /** Puts something else in the place of pieces of its body, for the rest of the transaction; its owner stays. */

@@ -7,6 +7,8 @@ import { APP, claim, freshPhone, type Person, signIn, write } from './calls.ts'
 
 // What the definers let through, whatever calls them, and whatever is wrong inside them.
 
+const RECEIVE = `select auth_private.wechat_receive_push($1, 'user_authorization_revoke', $2, '{8}', now())`
+
 describe.each(servers)('on $name', server => {
   let db: TestDatabase
   let web: pg.Pool
@@ -29,6 +31,7 @@ describe.each(servers)('on $name', server => {
       'insert into auth_private.webhooks default values returning id',
     )
     webhookId = webhook.id
+    for (const { openid } of [stranger, caller]) await web.query(RECEIVE, [APP, openid])
   })
   afterAll(async () => {
     await web.end()
@@ -46,9 +49,10 @@ describe.each(servers)('on $name', server => {
                where c.user_id = $1 and c.outcome = 'bound') as codes,
               (select jsonb_agg(c order by c.code_hash) from auth_private.wechat_codes c
                where c.user_id = $1 and c.outcome is distinct from 'bound') as claims,
-              (select count(*) from auth.audit_log_entries a where a.user_id = $1) as entries,
-              (select count(*) from auth_private.events e where e.user_id = $1) as events`,
-      [stranger.userId],
+              (select jsonb_agg(a order by a.id) from auth.audit_log_entries a where a.user_id = $1) as entries,
+              (select jsonb_agg(e order by e.id) from auth_private.events e where e.user_id = $1) as events,
+              (select jsonb_agg(p order by p.id) from auth_private.wechat_pushes p where p.openid = $2) as pushes`,
+      [stranger.userId, stranger.openid],
     )
     return rows[0]
   }
@@ -204,12 +208,23 @@ describe.each(servers)('on $name', server => {
       'a phone of the past',
       insertion('auth.phone_changes', 'phone, how, actor', `'+8613800138000', 'bind', 'user'`),
     ],
+    [
+      'auth_eraser',
+      'an audit entry',
+      insertion('auth.audit_log_entries', 'action, actor', `'authorization_revoked', 'wechat'`),
+    ],
+    ['auth_eraser', 'an event', insertion('auth_private.events', 'type', `'phone.unbound'`)],
     ['auth_binder', 'an audit entry', entry],
     ['auth_binder', 'an event', event],
   ])('%s writes %s for the one who calls, and for no stranger', async (duty, _what, statement, app = APP) => {
     const inserting = (userId: string) =>
       db.experiment(async client => {
+        const { rows: pushes } = await client.query(
+          'select id::integer from auth_private.wechat_pushes where openid = $1',
+          [caller.openid],
+        )
         const settings = {
+          'request.push_id': pushes[0].id,
           'request.wechat': { appid: app, openid: caller.openid },
           'request.jwt.claims': { session_id: caller.sessionId, sub: caller.userId },
         }

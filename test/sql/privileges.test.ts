@@ -58,25 +58,28 @@ describe.each(servers)('on $name', server => {
   })
 
   test.each([
-    ['update auth.users.phone', ['auth_binder', 'auth_merger', 'auth_steward']],
+    // auth_eraser only takes it away, say the policies.
+    ['update auth.users.phone', ['auth_binder', 'auth_eraser', 'auth_merger', 'auth_steward']],
     ['insert auth.users.phone', []],
     ['insert auth.sessions.user_id', ['auth_signer']],
     ['update auth.sessions.user_id', ['auth_merger']],
     ['insert auth.identities.user_id', ['auth_holder', 'auth_signer']],
     ['update auth.identities.user_id', ['auth_merger']],
     // To `deleted-<id>` alone, say the policies.
-    ['update auth.identities.provider_id', ['auth_holder', 'auth_steward']],
+    ['update auth.identities.provider_id', ['auth_eraser', 'auth_holder', 'auth_steward']],
     ['delete auth.users', ['auth_steward']],
     [
       'usage auth_private',
       [
         'auth_binder',
         'auth_courier',
+        'auth_eraser',
         'auth_herald',
         'auth_holder',
         'auth_keeper',
         'auth_limiter',
         'auth_merger',
+        'auth_receiver',
         'auth_signer',
         'auth_steward',
         'authenticator',

@@ -1,5 +1,6 @@
 import type { JobHelpers } from 'graphile-worker'
 import { cleanUpTask } from '../../src/tasks/clean_up.ts'
+import { RETENTION } from '../../src/tasks/retention.ts'
 import { startWorker } from '../../src/tasks/worker.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 import { recordedLog } from '../support/leaks.ts'
@@ -21,7 +22,9 @@ const windows = (count: number, name: string, endsIn: string) =>
 const left = async () =>
   (await db.row<{ n: number }>('select count(*)::int as n from auth_private.rate_limits')).n
 const cleanUp = () =>
-  cleanUpTask({}, { query: (text: string) => db.owner.query(text) } as unknown as JobHelpers)
+  cleanUpTask(RETENTION)({}, {
+    query: (text: string, values?: unknown[]) => db.owner.query(text, values),
+  } as unknown as JobHelpers)
 
 test('windows that have ended go, in batches, and those that run stay', async () => {
   await windows(25_000, 'ended ', '-1 second')

@@ -32,6 +32,9 @@ create unique index users_wechat_unionid_key on auth.users (wechat_unionid)
   where deleted_at is null and merged_into is null;
 create index users_merged_into_idx on auth.users (merged_into) where merged_into is not null;
 
+-- What the worker deletes, where it is told to.
+create index users_deleted_at_idx on auth.users (deleted_at) where deleted_at is not null;
+
 alter table auth.users enable row level security;
 
 -- Whoever changes a phone, and however: a code that put the former phone here must not answer "bound" any more.

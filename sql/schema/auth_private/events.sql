@@ -14,10 +14,15 @@ create table auth_private.events (
 );
 
 create index events_not_relayed_idx on auth_private.events (id) where relayed_at is null;
+-- What the worker deletes. Of the time of relaying, so that no request has to keep it.
+create index events_relayed_at_idx on auth_private.events (relayed_at) where relayed_at is not null;
+-- Whoever takes his phone back must not wait for a search of all events.
+create index events_with_phone_idx on auth_private.events (user_id) where data ? 'phone';
 
 alter table auth_private.events enable row level security;
 
-grant insert (type, user_id, data) on auth_private.events to auth_signer, auth_holder, auth_binder, auth_merger, auth_steward;
+grant insert (type, user_id, data) on auth_private.events to
+  auth_signer, auth_holder, auth_binder, auth_merger, auth_steward, auth_eraser;
 create policy events_steward_insert on auth_private.events for insert to auth_steward with check (true);
 
 -- For the list of deliveries that were given up: never what the event says.

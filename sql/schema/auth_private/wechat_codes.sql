@@ -23,6 +23,9 @@ create table auth_private.wechat_codes (
 
 create index wechat_codes_user_id_idx on auth_private.wechat_codes (user_id);
 
+-- What the worker deletes.
+create index wechat_codes_created_at_idx on auth_private.wechat_codes (created_at);
+
 alter table auth_private.wechat_codes enable row level security;
 
 comment on table auth_private.wechat_codes is 'The ledger of phone codes: who claimed which code, and what came of it.';

@@ -7,7 +7,7 @@ import { MigrationError } from './error.ts'
 /** From the least to the most: who may do more may also be a member of who may do less. */
 const CALLERS = ['anon', 'authenticated', 'service_role']
 const LOGIN = 'authenticator'
-const DUTIES = 'signer keeper holder claims binder merger steward courier limiter herald'
+const DUTIES = 'signer keeper holder claims binder merger steward courier limiter herald receiver eraser'
   .split(' ')
   .map(duty => `auth_${duty}`)
 export const ROLES = [...CALLERS, LOGIN, ...DUTIES]
