@@ -57,11 +57,12 @@ alter table auth.audit_log_entries enable row level security;
 comment on table auth.audit_log_entries is 'What happened to accounts: appended to, and changed only where a person takes his phone back, whose digits go.';
 comment on column auth.audit_log_entries.id is 'In the order of writing.';
 comment on column auth.audit_log_entries.created_at is 'The time of the transaction.';
-comment on column auth.audit_log_entries.action is 'user_signed_up, user_signed_in, user_signed_out, session_expired, refresh_token_reused, sessions_ended; user_created, user_imported, user_updated, user_banned, user_unbanned, user_merged, user_deleted; identity_linked, identity_unlinked; phone_bound, phone_refused, phone_unbound; authorization_revoked; webhook_added, webhook_removed, deliveries_replayed.';
+comment on column auth.audit_log_entries.action is 'user_signed_up, user_signed_in, user_signed_out, session_expired, refresh_token_reused, sessions_ended; user_created, user_imported, user_updated, user_banned, user_unbanned, user_merged, user_exported, user_deleted; identity_linked, identity_unlinked; phone_bound, phone_refused, phone_unbound; authorization_revoked; webhook_added, webhook_removed, deliveries_replayed.';
 comment on column auth.audit_log_entries.user_id is 'Whose account it is.';
 comment on column auth.audit_log_entries.actor is 'user; admin:<database login> for the functions of administrators; wechat for its message push.';
 comment on column auth.audit_log_entries.session_id is 'The session in which it happened; null for administrators.';
 comment on column auth.audit_log_entries.details is 'More about it. Phones are masked: +86138****8000.';
+grant select on table auth.audit_log_entries to auth_merger;
 grant select on table auth.audit_log_entries to auth_steward;
 grant select on table auth.audit_log_entries to service_role;
 grant insert (action, user_id, actor, session_id, details) on table auth.audit_log_entries to auth_binder;
@@ -170,6 +171,7 @@ comment on column auth.sessions.refreshed_at is 'When the refresh token was last
 grant delete on table auth.sessions to auth_eraser;
 grant delete on table auth.sessions to auth_holder;
 grant select, delete on table auth.sessions to auth_keeper;
+grant select on table auth.sessions to auth_merger;
 grant select, delete on table auth.sessions to auth_signer;
 grant select, delete on table auth.sessions to auth_steward;
 grant select on table auth.sessions to service_role;
@@ -177,7 +179,7 @@ grant select (id, user_id), update (id) on table auth.sessions to auth_binder;
 grant select (user_id) on table auth.sessions to auth_eraser;
 grant select (id, user_id), update (id) on table auth.sessions to auth_holder;
 grant update (refresh_counter, refreshed_at) on table auth.sessions to auth_keeper;
-grant select (id, user_id), update (user_id) on table auth.sessions to auth_merger;
+grant update (user_id) on table auth.sessions to auth_merger;
 grant insert (user_id) on table auth.sessions to auth_signer;
 
 -- table auth.users
@@ -275,6 +277,7 @@ comment on column auth_private.deliveries.last_attempt_at is 'When it last faile
 comment on column auth_private.deliveries.last_status is 'The HTTP status of that time, if there was an answer.';
 comment on column auth_private.deliveries.last_error is 'What was wrong then, without secrets, phones and the URL.';
 grant select on table auth_private.deliveries to auth_herald;
+grant select on table auth_private.deliveries to auth_merger;
 grant update (state, due_at, attempts) on table auth_private.deliveries to auth_herald;
 
 -- table auth_private.events
@@ -299,13 +302,14 @@ comment on column auth_private.events.user_id is 'Whom it is about; data.user_id
 comment on column auth_private.events.data is 'The rest of the body''s data; phones are E.164 with plus.';
 comment on column auth_private.events.created_at is 'When it happened; timestamp of the body.';
 comment on column auth_private.events.relayed_at is 'When it became deliveries; null: not yet.';
+grant select on table auth_private.events to auth_merger;
 grant insert (type, user_id, data) on table auth_private.events to auth_binder;
 grant select (user_id, data), insert (type, user_id, data), update (data) on table auth_private.events to auth_eraser;
 grant select (id, type, created_at) on table auth_private.events to auth_herald;
-grant insert (type, user_id, data) on table auth_private.events to auth_holder;
+grant select (user_id, data), insert (type, user_id, data), update (data) on table auth_private.events to auth_holder;
 grant insert (type, user_id, data) on table auth_private.events to auth_merger;
 grant insert (type, user_id, data) on table auth_private.events to auth_signer;
-grant insert (type, user_id, data) on table auth_private.events to auth_steward;
+grant select (user_id, data), insert (type, user_id, data), update (data) on table auth_private.events to auth_steward;
 
 -- table auth_private.migrations
 create table auth_private.migrations (
@@ -461,6 +465,7 @@ comment on column auth_private.wechat_pushes.created_at is 'When it was received
 comment on column auth_private.wechat_pushes.relayed_at is 'When it became a job; null: not yet.';
 comment on column auth_private.wechat_pushes.done_at is 'When it was done, whether it led to anybody or not; null: not yet.';
 grant select on table auth_private.wechat_pushes to auth_eraser;
+grant select on table auth_private.wechat_pushes to auth_merger;
 grant update (done_at) on table auth_private.wechat_pushes to auth_eraser;
 grant insert (appid, event, openid, revoke_info, create_time) on table auth_private.wechat_pushes to auth_receiver;
 
@@ -590,6 +595,8 @@ begin
   end if;
   v_user := auth_private.admin_lock_user(admin_delete_user.user_id, admin_delete_user.reason, is_living => false);
 
+  update auth_private.events e set data = e.data - 'phone'
+  where e.user_id = any (array(select u.id from auth.users u where v_user.id in (u.id, u.merged_into))) and e.data ? 'phone';
   if v_is_hard then
     begin
       with recursive gone as (
@@ -628,10 +635,75 @@ begin
   return v_user;
 end
 $function$;
-comment on function auth.admin_delete_user(uuid,text,boolean) is 'Deletes a user, with the reason, an audit entry and the event user.deleted, and ends his sessions. Softly: the row stays, for what refers to it, without anything personal (users_forget_deleted), and phone and openids may begin anew; where that has been done already, nothing happens. With hard the row goes, whatever state it is in, with its identities, its sessions, its codes and the accounts that were merged into it. Answers the row as it is, or was. Raises validation_failed (WX001: no reason; hard, and rows of the application still refer to it) and user_not_found (WX005: unknown; merged into another one, unless hard).';
+comment on function auth.admin_delete_user(uuid,text,boolean) is 'Deletes a user, with the reason, an audit entry and the event user.deleted, and ends his sessions. Softly: the row stays, for what refers to it, without anything personal (users_forget_deleted), and phone and openids may begin anew; what subscribers have still to be told of him has no phone any more; where that has been done already, nothing happens. With hard the row goes, whatever state it is in, with its identities, its sessions, its codes and the accounts that were merged into it. Answers the row as it is, or was. Raises validation_failed (WX001: no reason; hard, and rows of the application still refer to it) and user_not_found (WX005: unknown; merged into another one, unless hard).';
 revoke execute on function auth.admin_delete_user(uuid,text,boolean) from public;
 grant execute on function auth.admin_delete_user(uuid,text,boolean) to service_role;
 alter function auth.admin_delete_user(uuid,text,boolean) owner to auth_steward;
+
+-- function auth.admin_export_user(uuid)
+CREATE OR REPLACE FUNCTION auth.admin_export_user(user_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_user auth.users;
+  v_ids uuid[];
+  v_owned record;
+  v_rows jsonb;
+  v_tables jsonb := '{}';
+begin
+  perform set_config('request.merge', admin_export_user.user_id::text, true);
+  select array_agg(u.id order by u.merged_into nulls first, u.id) into v_ids from auth.users u
+  where admin_export_user.user_id in (u.id, u.merged_into);
+  perform set_config('request.merge', array_to_string(v_ids, ','), true);
+  select * into v_user from auth.users u where u.id = admin_export_user.user_id;
+  if not found then
+    raise exception 'There is no such user' using errcode = 'WX005', hint = 'auth.admin_find_user finds users by phone, id or openid.';
+  end if;
+
+  for v_owned in select * from auth_private.owned_tables() loop
+    execute format('select coalesce(jsonb_agg(t), ''[]'') from %s t where %I = any ($1)', v_owned."table", v_owned.user_column)
+    into v_rows using v_ids;
+    v_tables := v_tables || jsonb_build_object(
+      v_owned."table"::text, coalesce(v_tables -> v_owned."table"::text, '[]') || v_rows);
+  end loop;
+
+  insert into auth.audit_log_entries (action, user_id, actor) values ('user_exported', v_user.id, 'admin:' || session_user);
+  return jsonb_build_object(
+    'exported_at', now(),
+    'user', to_jsonb(v_user),
+    'merged_accounts', (
+      select coalesce(jsonb_agg(to_jsonb(u) order by u.created_at, u.id), '[]') from auth.users u where u.merged_into = v_user.id),
+    'identities', (
+      select coalesce(jsonb_agg(to_jsonb(i) order by i.created_at, i.id), '[]') from auth.identities i where i.user_id = any (v_ids)),
+    'sessions', (
+      select coalesce(jsonb_agg(to_jsonb(s) - 'refresh_counter' order by s.created_at, s.id), '[]')
+      from auth.sessions s where s.user_id = any (v_ids)),
+    'phone_changes', (
+      select coalesce(jsonb_agg(to_jsonb(p) order by p.id), '[]') from auth.phone_changes p where p.user_id = any (v_ids)),
+    'codes', (
+      select coalesce(jsonb_agg(to_jsonb(c) - '{code_hash,claim_id}'::text[] order by c.created_at), '[]')
+      from auth_private.wechat_codes c where c.user_id = any (v_ids)),
+    'events', (
+      select coalesce(jsonb_agg(to_jsonb(e) order by e.id), '[]') from auth_private.events e where e.user_id = any (v_ids)),
+    'deliveries', (
+      select coalesce(jsonb_agg(to_jsonb(d) order by d.id), '[]') from auth_private.deliveries d where d.user_id = any (v_ids)),
+    'wechat_pushes', (
+      select coalesce(jsonb_agg(to_jsonb(w) order by w.id), '[]')
+      from auth_private.wechat_pushes w
+      where exists (
+        select from auth.identities i where i.user_id = any (v_ids) and i.appid = w.appid and i.provider_id = w.openid)),
+    'audit_log_entries', (
+      select coalesce(jsonb_agg(to_jsonb(a) order by a.id), '[]') from auth.audit_log_entries a where a.user_id = any (v_ids)),
+    'tables', v_tables);
+end
+$function$;
+comment on function auth.admin_export_user(uuid) is 'Everything that is held about a person, with the accounts that were merged into his, in whatever state they are: an object of user and of arrays named after their tables; tables has the rows of the application''s registered ones (auth.admin_register_owned_table) by their names. Without what is only of use here: hashes, counters. Leaves the audit entry user_exported. Raises user_not_found (WX005).';
+revoke execute on function auth.admin_export_user(uuid) from public;
+grant execute on function auth.admin_export_user(uuid) to service_role;
+alter function auth.admin_export_user(uuid) owner to auth_merger;
 
 -- function auth.admin_find_user(text)
 CREATE OR REPLACE FUNCTION auth.admin_find_user(p_who text)
@@ -1644,6 +1716,8 @@ begin
   update auth.identities i set provider_id = 'deleted-' || i.id, unionid = null, updated_at = now()
   where i.user_id = v_user.id;
   delete from auth.phone_changes p where p.user_id = v_user.id;
+  update auth_private.events e set data = e.data - 'phone'
+  where e.user_id = any (array(select u.id from auth.users u where v_user.id in (u.id, u.merged_into))) and e.data ? 'phone';
 
   insert into auth.audit_log_entries (action, user_id, actor, session_id)
   values ('user_deleted', v_user.id, 'user', p_session_id);
@@ -1653,7 +1727,7 @@ begin
   delete from auth.sessions s where s.user_id = v_user.id;
 end
 $function$;
-comment on function auth_private.delete_user(uuid) is 'Deletes the session''s user softly: his row stays, for the application''s rows that refer to it, and nothing personal in it (users_forget_deleted); his openids and his phone may begin anew. Raises session_not_found (WX003), user_banned (WX004).';
+comment on function auth_private.delete_user(uuid) is 'Deletes the session''s user softly: his row stays, for the application''s rows that refer to it, and nothing personal in it (users_forget_deleted); his openids and his phone may begin anew; what subscribers have still to be told of him has no phone any more. Raises session_not_found (WX003), user_banned (WX004).';
 revoke execute on function auth_private.delete_user(uuid) from public;
 grant execute on function auth_private.delete_user(uuid) to authenticator;
 alter function auth_private.delete_user(uuid) owner to auth_holder;
@@ -3206,6 +3280,8 @@ create policy audit_log_entries_keeper_insert on auth.audit_log_entries for inse
   with check (((user_id = ( SELECT auth.uid() AS uid)) AND (actor = 'user'::text)));
 create policy audit_log_entries_merger_insert on auth.audit_log_entries for insert to auth_merger
   with check ((user_id = ANY (auth_private.merging_users())));
+create policy audit_log_entries_merger_select on auth.audit_log_entries for select to auth_merger
+  using ((user_id = ANY (auth_private.merging_users())));
 create policy audit_log_entries_service_role_select on auth.audit_log_entries for select to service_role
   using (true);
 create policy audit_log_entries_signer_insert on auth.audit_log_entries for insert to auth_signer
@@ -3336,6 +3412,8 @@ create policy users_eraser_update on auth.users for update to auth_eraser
   WHERE (p.event = 'user_authorization_cancellation'::text))))));
 create policy users_holder_select on auth.users for select to auth_holder
   using ((id = ( SELECT auth_private.session_user_id() AS session_user_id)));
+create policy users_holder_select_merged on auth.users for select to auth_holder
+  using ((merged_into = ( SELECT auth_private.session_user_id() AS session_user_id)));
 create policy users_holder_update on auth.users for update to auth_holder
   using ((id = ( SELECT auth_private.session_user_id() AS session_user_id)));
 create policy users_keeper_lock on auth.users for update to auth_keeper
@@ -3374,6 +3452,8 @@ create policy deliveries_herald_select on auth_private.deliveries for select to 
 create policy deliveries_herald_update on auth_private.deliveries for update to auth_herald
   using ((state = 'failed'::text))
   with check ((state = 'waiting'::text));
+create policy deliveries_merger_select on auth_private.deliveries for select to auth_merger
+  using ((user_id = ANY (auth_private.merging_users())));
 
 -- table auth_private.events: foreign keys, triggers, policies
 create policy events_binder_insert on auth_private.events for insert to auth_binder
@@ -3389,12 +3469,26 @@ create policy events_herald_select on auth_private.events for select to auth_her
   using (true);
 create policy events_holder_insert on auth_private.events for insert to auth_holder
   with check (((user_id = ( SELECT auth.uid() AS uid)) AND (type = 'user.deleted'::text)));
+create policy events_holder_select on auth_private.events for select to auth_holder
+  using ((user_id IN ( SELECT u.id
+   FROM auth.users u)));
+create policy events_holder_update on auth_private.events for update to auth_holder
+  using ((user_id IN ( SELECT u.id
+   FROM auth.users u)))
+  with check ((NOT (data ? 'phone'::text)));
 create policy events_merger_insert on auth_private.events for insert to auth_merger
   with check (((user_id = ANY (auth_private.merging_users())) AND (type = ANY (ARRAY['user.merged'::text, 'phone.bound'::text]))));
+create policy events_merger_select on auth_private.events for select to auth_merger
+  using ((user_id = ANY (auth_private.merging_users())));
 create policy events_signer_insert on auth_private.events for insert to auth_signer
   with check ((user_id = ( SELECT auth_private.signing_user_id() AS signing_user_id)));
 create policy events_steward_insert on auth_private.events for insert to auth_steward
   with check (true);
+create policy events_steward_select on auth_private.events for select to auth_steward
+  using (true);
+create policy events_steward_update on auth_private.events for update to auth_steward
+  using (true)
+  with check ((NOT (data ? 'phone'::text)));
 
 -- table auth_private.migrations: foreign keys, triggers, policies
 create policy migrations_authenticator_select on auth_private.migrations for select to authenticator
@@ -3432,6 +3526,10 @@ create policy wechat_pushes_eraser_select on auth_private.wechat_pushes for sele
   using ((id = ( SELECT (NULLIF(current_setting('request.push_id'::text, true), ''::text))::bigint AS "nullif")));
 create policy wechat_pushes_eraser_update on auth_private.wechat_pushes for update to auth_eraser
   using ((id = ( SELECT (NULLIF(current_setting('request.push_id'::text, true), ''::text))::bigint AS "nullif")));
+create policy wechat_pushes_merger_select on auth_private.wechat_pushes for select to auth_merger
+  using ((EXISTS ( SELECT
+   FROM auth.identities i
+  WHERE ((i.appid = wechat_pushes.appid) AND (i.provider_id = wechat_pushes.openid)))));
 create policy wechat_pushes_receiver_insert on auth_private.wechat_pushes for insert to auth_receiver
   with check (true);
 

@@ -75,6 +75,8 @@
 \ir schema/auth_private/wechat_put_access_token.sql
 \ir schema/auth_private/count_operations.sql
 
+\ir schema/auth/admin_export_user.sql
+
 \ir schema/auth_private/relay_events.sql
 \ir schema/auth_private/delete_tombstones.sql
 

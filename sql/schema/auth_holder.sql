@@ -15,6 +15,8 @@ grant select on auth.users to auth_holder;
 grant update (wechat_id, wechat_unionid, user_metadata, updated_at, deleted_at) on auth.users to auth_holder;
 create policy users_holder_select on auth.users for select to auth_holder
   using (id = (select auth_private.session_user_id()));
+create policy users_holder_select_merged on auth.users for select to auth_holder
+  using (merged_into = (select auth_private.session_user_id()));
 create policy users_holder_update on auth.users for update to auth_holder
   using (id = (select auth_private.session_user_id()));
 
@@ -41,5 +43,11 @@ create policy phone_changes_holder_all on auth.phone_changes to auth_holder
 
 create policy audit_log_entries_holder_insert on auth.audit_log_entries for insert to auth_holder
   with check (user_id = (select auth.uid()) and actor = 'user');
+-- It takes phones out of events about him, and about accounts that were merged into his: the users whom it sees.
+grant select (user_id, data), update (data) on auth_private.events to auth_holder;
+create policy events_holder_select on auth_private.events for select to auth_holder
+  using (user_id in (select u.id from auth.users u));
+create policy events_holder_update on auth_private.events for update to auth_holder
+  using (user_id in (select u.id from auth.users u)) with check (not data ? 'phone');
 create policy events_holder_insert on auth_private.events for insert to auth_holder
   with check (user_id = (select auth.uid()) and type = 'user.deleted');

@@ -14,6 +14,8 @@ begin
   end if;
   v_user := auth_private.admin_lock_user(admin_delete_user.user_id, admin_delete_user.reason, is_living => false);
 
+  update auth_private.events e set data = e.data - 'phone'
+  where e.user_id = any (array(select u.id from auth.users u where v_user.id in (u.id, u.merged_into))) and e.data ? 'phone';
   if v_is_hard then
     begin
       with recursive gone as (
@@ -58,4 +60,4 @@ grant execute on function auth.admin_delete_user(uuid, text, boolean) to service
 alter function auth.admin_delete_user(uuid, text, boolean) owner to auth_steward;
 
 comment on function auth.admin_delete_user(uuid, text, boolean) is
-  'Deletes a user, with the reason, an audit entry and the event user.deleted, and ends his sessions. Softly: the row stays, for what refers to it, without anything personal (users_forget_deleted), and phone and openids may begin anew; where that has been done already, nothing happens. With hard the row goes, whatever state it is in, with its identities, its sessions, its codes and the accounts that were merged into it. Answers the row as it is, or was. Raises validation_failed (WX001: no reason; hard, and rows of the application still refer to it) and user_not_found (WX005: unknown; merged into another one, unless hard).';
+  'Deletes a user, with the reason, an audit entry and the event user.deleted, and ends his sessions. Softly: the row stays, for what refers to it, without anything personal (users_forget_deleted), and phone and openids may begin anew; what subscribers have still to be told of him has no phone any more; where that has been done already, nothing happens. With hard the row goes, whatever state it is in, with its identities, its sessions, its codes and the accounts that were merged into it. Answers the row as it is, or was. Raises validation_failed (WX001: no reason; hard, and rows of the application still refer to it) and user_not_found (WX005: unknown; merged into another one, unless hard).';

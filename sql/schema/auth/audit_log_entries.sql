@@ -19,7 +19,7 @@ comment on table auth.audit_log_entries is 'What happened to accounts: appended 
 comment on column auth.audit_log_entries.id is 'In the order of writing.';
 comment on column auth.audit_log_entries.created_at is 'The time of the transaction.';
 comment on column auth.audit_log_entries.action is
-  'user_signed_up, user_signed_in, user_signed_out, session_expired, refresh_token_reused, sessions_ended; user_created, user_imported, user_updated, user_banned, user_unbanned, user_merged, user_deleted; identity_linked, identity_unlinked; phone_bound, phone_refused, phone_unbound; authorization_revoked; webhook_added, webhook_removed, deliveries_replayed.';
+  'user_signed_up, user_signed_in, user_signed_out, session_expired, refresh_token_reused, sessions_ended; user_created, user_imported, user_updated, user_banned, user_unbanned, user_merged, user_exported, user_deleted; identity_linked, identity_unlinked; phone_bound, phone_refused, phone_unbound; authorization_revoked; webhook_added, webhook_removed, deliveries_replayed.';
 comment on column auth.audit_log_entries.user_id is 'Whose account it is.';
 comment on column auth.audit_log_entries.actor is 'user; admin:<database login> for the functions of administrators; wechat for its message push.';
 comment on column auth.audit_log_entries.session_id is 'The session in which it happened; null for administrators.';

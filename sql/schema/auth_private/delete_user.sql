@@ -11,6 +11,8 @@ begin
   update auth.identities i set provider_id = 'deleted-' || i.id, unionid = null, updated_at = now()
   where i.user_id = v_user.id;
   delete from auth.phone_changes p where p.user_id = v_user.id;
+  update auth_private.events e set data = e.data - 'phone'
+  where e.user_id = any (array(select u.id from auth.users u where v_user.id in (u.id, u.merged_into))) and e.data ? 'phone';
 
   insert into auth.audit_log_entries (action, user_id, actor, session_id)
   values ('user_deleted', v_user.id, 'user', p_session_id);
@@ -26,4 +28,4 @@ grant execute on function auth_private.delete_user(uuid) to authenticator;
 alter function auth_private.delete_user(uuid) owner to auth_holder;
 
 comment on function auth_private.delete_user(uuid) is
-  'Deletes the session''s user softly: his row stays, for the application''s rows that refer to it, and nothing personal in it (users_forget_deleted); his openids and his phone may begin anew. Raises session_not_found (WX003), user_banned (WX004).';
+  'Deletes the session''s user softly: his row stays, for the application''s rows that refer to it, and nothing personal in it (users_forget_deleted); his openids and his phone may begin anew; what subscribers have still to be told of him has no phone any more. Raises session_not_found (WX003), user_banned (WX004).';

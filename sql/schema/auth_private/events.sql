@@ -24,6 +24,11 @@ alter table auth_private.events enable row level security;
 grant insert (type, user_id, data) on auth_private.events to
   auth_signer, auth_holder, auth_binder, auth_merger, auth_steward, auth_eraser;
 create policy events_steward_insert on auth_private.events for insert to auth_steward with check (true);
+-- Whoever deletes an account takes the phone out of what was told of it, or will be.
+grant select (user_id, data), update (data) on auth_private.events to auth_steward;
+create policy events_steward_select on auth_private.events for select to auth_steward using (true);
+create policy events_steward_update on auth_private.events for update to auth_steward
+  using (true) with check (not data ? 'phone');
 
 -- For the list of deliveries that were given up: never what the event says.
 grant select (id, type, created_at) on auth_private.events to auth_herald;
