@@ -52,7 +52,7 @@ grant select on auth.identities to auth_merger;
 
 grant update (user_id, updated_at) on auth.identities to auth_merger;
 
-grant select (id, user_id) on auth.sessions to auth_merger;
+grant select on auth.sessions to auth_merger;
 
 grant update (user_id) on auth.sessions to auth_merger;
 

@@ -17,7 +17,7 @@ create policy wechat_pushes_merger_select on auth_private.wechat_pushes for sele
   using (exists (select from auth.identities i where i.appid = wechat_pushes.appid and i.provider_id = wechat_pushes.openid));
 
 grant select (user_id, data), update (data) on auth_private.events to auth_holder, auth_steward;
-grant select on auth.audit_log_entries, auth_private.events, auth_private.deliveries, auth_private.wechat_pushes, auth.sessions to auth_merger;
+grant select on auth.audit_log_entries, auth_private.events, auth_private.deliveries, auth_private.wechat_pushes to auth_merger;
 
 comment on column auth.audit_log_entries.action is
   'user_signed_up, user_signed_in, user_signed_out, session_expired, refresh_token_reused, sessions_ended; user_created, user_imported, user_updated, user_banned, user_unbanned, user_merged, user_exported, user_deleted; identity_linked, identity_unlinked; phone_bound, phone_refused, phone_unbound; authorization_revoked; webhook_added, webhook_removed, deliveries_replayed.';
