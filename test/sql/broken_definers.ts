@@ -248,6 +248,7 @@ export const exempt: Record<string, 'writes nothing' | 'knows no users' | 'any u
   'auth.admin_unbind_phone(uuid,text)': 'any user, by design',
   'auth.admin_ban_user(uuid,timestamp with time zone,text)': 'any user, by design',
   'auth.admin_delete_user(uuid,text,boolean)': 'any user, by design',
+  'auth.support_reveal_phone(uuid,text)': 'any user, by design',
   'auth_private.admin_create_user(uuid,jsonb,text)': 'any user, by design',
   'auth_private.admin_update_user(uuid,jsonb,text)': 'any user, by design',
   'auth_private.admin_delete_user(uuid,text,boolean)': 'any user, by design',

@@ -78,6 +78,7 @@ describe.each(servers)('on $name', server => {
         'auth_keeper',
         'auth_limiter',
         'auth_receiver',
+        'auth_revealer',
         'auth_signer',
         'auth_steward',
         'authenticator',

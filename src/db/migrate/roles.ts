@@ -7,10 +7,12 @@ import { MigrationError } from './error.ts'
 /** From the least to the most: who may do more may also be a member of who may do less. */
 const CALLERS = ['anon', 'authenticated', 'service_role']
 const LOGIN = 'authenticator'
-const DUTIES = 'signer keeper holder claims binder steward courier limiter receiver eraser'
+const DUTIES = 'signer keeper holder claims binder steward courier limiter receiver eraser revealer'
   .split(' ')
   .map(duty => `auth_${duty}`)
-export const ROLES = [...CALLERS, LOGIN, ...DUTIES]
+/** Of people, not of the service. */
+const SUPPORT = 'support'
+export const ROLES = [...CALLERS, LOGIN, SUPPORT, ...DUTIES]
 
 /**
  * What none of them may have. BYPASSRLS: no policy would hold, for callers nor inside the definers (Supabase gives it to
