@@ -16,10 +16,12 @@ grant usage on schema auth to auth_herald;
 grant usage on schema auth to auth_holder;
 grant usage on schema auth to auth_keeper;
 grant usage on schema auth to auth_merger;
+grant usage on schema auth to auth_revealer;
 grant usage on schema auth to auth_signer;
 grant usage on schema auth to auth_steward;
 grant usage on schema auth to authenticated;
 grant usage on schema auth to service_role;
+grant usage on schema auth to support;
 
 -- schema auth_private
 create schema auth_private;
@@ -33,12 +35,13 @@ grant usage on schema auth_private to auth_keeper;
 grant usage on schema auth_private to auth_limiter;
 grant usage on schema auth_private to auth_merger;
 grant usage on schema auth_private to auth_receiver;
+grant usage on schema auth_private to auth_revealer;
 grant usage on schema auth_private to auth_signer;
 grant usage on schema auth_private to auth_steward;
 grant usage on schema auth_private to authenticator;
 
 -- owners of functions, for as long as this runs
-grant create on schema auth, auth_private to auth_binder, auth_claims, auth_courier, auth_eraser, auth_herald, auth_holder, auth_keeper, auth_limiter, auth_merger, auth_receiver, auth_signer, auth_steward;
+grant create on schema auth, auth_private to auth_binder, auth_claims, auth_courier, auth_eraser, auth_herald, auth_holder, auth_keeper, auth_limiter, auth_merger, auth_receiver, auth_revealer, auth_signer, auth_steward;
 
 -- table auth.audit_log_entries
 create table auth.audit_log_entries (
@@ -57,9 +60,9 @@ alter table auth.audit_log_entries enable row level security;
 comment on table auth.audit_log_entries is 'What happened to accounts: appended to, and changed only where a person takes his phone back, whose digits go.';
 comment on column auth.audit_log_entries.id is 'In the order of writing.';
 comment on column auth.audit_log_entries.created_at is 'The time of the transaction.';
-comment on column auth.audit_log_entries.action is 'user_signed_up, user_signed_in, user_signed_out, session_expired, refresh_token_reused, sessions_ended; user_created, user_imported, user_updated, user_banned, user_unbanned, user_merged, user_exported, user_deleted; identity_linked, identity_unlinked; phone_bound, phone_refused, phone_unbound; authorization_revoked; webhook_added, webhook_removed, deliveries_replayed.';
+comment on column auth.audit_log_entries.action is 'user_signed_up, user_signed_in, user_signed_out, session_expired, refresh_token_reused, sessions_ended; user_created, user_imported, user_updated, user_banned, user_unbanned, user_merged, user_exported, user_deleted; identity_linked, identity_unlinked; phone_bound, phone_refused, phone_unbound, phone_revealed; authorization_revoked; webhook_added, webhook_removed, deliveries_replayed.';
 comment on column auth.audit_log_entries.user_id is 'Whose account it is.';
-comment on column auth.audit_log_entries.actor is 'user; admin:<database login> for the functions of administrators; wechat for its message push.';
+comment on column auth.audit_log_entries.actor is 'user; admin:<database login> for the functions of administrators; support:<database login> for support staff; wechat for its message push.';
 comment on column auth.audit_log_entries.session_id is 'The session in which it happened; null for administrators.';
 comment on column auth.audit_log_entries.details is 'More about it. Phones are masked: +86138****8000.';
 grant select on table auth.audit_log_entries to auth_merger;
@@ -71,6 +74,7 @@ grant insert (action, actor, details) on table auth.audit_log_entries to auth_he
 grant insert (action, user_id, actor, session_id, details) on table auth.audit_log_entries to auth_holder;
 grant insert (action, user_id, actor, session_id, details) on table auth.audit_log_entries to auth_keeper;
 grant insert (action, user_id, actor, session_id, details) on table auth.audit_log_entries to auth_merger;
+grant insert (action, user_id, actor, session_id, details) on table auth.audit_log_entries to auth_revealer;
 grant insert (action, user_id, actor, session_id, details) on table auth.audit_log_entries to auth_signer;
 grant insert (action, user_id, actor, session_id, details) on table auth.audit_log_entries to auth_steward;
 
@@ -241,9 +245,51 @@ grant select (id, phone, wechat_id, wechat_unionid, deleted_at, merged_into), up
 grant update (wechat_id, wechat_unionid, user_metadata, updated_at, deleted_at) on table auth.users to auth_holder;
 grant update (updated_at) on table auth.users to auth_keeper;
 grant update (id, phone, phone_confirmed_at, phone_raw, wechat_id, wechat_unionid, app_metadata, user_metadata, updated_at, last_sign_in_at, banned_until, merged_into) on table auth.users to auth_merger;
+grant select (id, phone) on table auth.users to auth_revealer;
 grant insert (wechat_id, wechat_unionid, app_metadata), update (wechat_unionid, updated_at, last_sign_in_at) on table auth.users to auth_signer;
 grant insert (id, app_metadata, user_metadata), update (phone, phone_confirmed_at, phone_raw, app_metadata, user_metadata, updated_at, banned_until, deleted_at) on table auth.users to auth_steward;
 grant select (id, phone, phone_confirmed_at, wechat_id, wechat_unionid, app_metadata, user_metadata, created_at, updated_at, last_sign_in_at) on table auth.users to authenticated;
+
+-- function auth_private.mask_phone(text)
+CREATE OR REPLACE FUNCTION auth_private.mask_phone(p_phone text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+RETURN (("left"(p_phone, LEAST(GREATEST((length(p_phone) - 8), 1), 6)) || '****'::text) || "right"(p_phone, LEAST(4, (length(p_phone) - 5))));
+comment on function auth_private.mask_phone(text) is 'An E.164 phone fit for logs and audit: +86138****8000. At least four digits are hidden.';
+revoke execute on function auth_private.mask_phone(text) from public;
+grant execute on function auth_private.mask_phone(text) to auth_binder;
+grant execute on function auth_private.mask_phone(text) to auth_merger;
+grant execute on function auth_private.mask_phone(text) to auth_revealer;
+grant execute on function auth_private.mask_phone(text) to auth_steward;
+grant execute on function auth_private.mask_phone(text) to support;
+
+-- view auth.users_masked
+create view auth.users_masked with (security_barrier=true) as
+ SELECT id,
+    auth_private.mask_phone(phone) AS phone,
+    phone_confirmed_at,
+    created_at,
+    last_sign_in_at,
+    banned_until,
+    deleted_at,
+    merged_into,
+    ARRAY( SELECT i.appid
+           FROM auth.identities i
+          WHERE (i.user_id = u.id)
+          ORDER BY i.created_at, i.id) AS apps
+   FROM auth.users u;
+comment on view auth.users_masked is 'Users, living and gone, as support staff see them.';
+comment on column auth.users_masked.id is 'The user''s id.';
+comment on column auth.users_masked.phone is 'His phone, masked: +86138****8000. Null: none. auth.support_reveal_phone shows it.';
+comment on column auth.users_masked.phone_confirmed_at is 'When the phone was last confirmed.';
+comment on column auth.users_masked.created_at is 'When he was first seen.';
+comment on column auth.users_masked.last_sign_in_at is 'When he last signed in.';
+comment on column auth.users_masked.banned_until is 'Banned until then; null or past: not banned.';
+comment on column auth.users_masked.deleted_at is 'When he was deleted; null: living.';
+comment on column auth.users_masked.merged_into is 'Into whom he was merged; null: living.';
+comment on column auth.users_masked.apps is 'The mini programs by which he is known, the oldest first.';
+grant select on table auth.users_masked to support;
 
 -- table auth_private.deliveries
 create table auth_private.deliveries (
@@ -1030,6 +1076,41 @@ revoke execute on function auth.role() from public;
 grant execute on function auth.role() to anon;
 grant execute on function auth.role() to authenticated;
 grant execute on function auth.role() to service_role;
+
+-- function auth.support_reveal_phone(uuid,text)
+CREATE OR REPLACE FUNCTION auth.support_reveal_phone(user_id uuid, reason text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_phone text;
+begin
+  if coalesce(support_reveal_phone.reason, '') !~ '\S' then
+    raise exception 'A reason is missing' using errcode = 'WX001',
+      hint = 'Say why, for whoever reads the audit log later.';
+  end if;
+  select u.phone into v_phone from auth.users u where u.id = support_reveal_phone.user_id;
+  if not found then
+    raise exception 'There is no such user' using errcode = 'WX005',
+      hint = 'auth.users_masked shows users.';
+  end if;
+  if v_phone is not null then
+    insert into auth.audit_log_entries (action, user_id, actor, details)
+    values ('phone_revealed', support_reveal_phone.user_id,
+      case when pg_has_role(session_user, 'service_role', 'member') then 'admin:' else 'support:' end || session_user,
+      jsonb_build_object(
+        'reason', auth_private.mask_phones_in(support_reveal_phone.reason), 'phone', auth_private.mask_phone(v_phone)));
+  end if;
+  return v_phone;
+end
+$function$;
+comment on function auth.support_reveal_phone(uuid,text) is 'The phone of a user, living or not, in full, with the reason and an audit entry; null: he has none, and nothing is written. Raises validation_failed (WX001: no reason) and user_not_found (WX005).';
+revoke execute on function auth.support_reveal_phone(uuid,text) from public;
+grant execute on function auth.support_reveal_phone(uuid,text) to service_role;
+grant execute on function auth.support_reveal_phone(uuid,text) to support;
+alter function auth.support_reveal_phone(uuid,text) owner to auth_revealer;
 
 -- function auth.uid()
 CREATE OR REPLACE FUNCTION auth.uid()
@@ -1966,18 +2047,6 @@ comment on function auth_private.lock_merging_users(uuid,uuid,uuid) is 'Makes th
 revoke execute on function auth_private.lock_merging_users(uuid,uuid,uuid) from public;
 grant execute on function auth_private.lock_merging_users(uuid,uuid,uuid) to auth_merger;
 
--- function auth_private.mask_phone(text)
-CREATE OR REPLACE FUNCTION auth_private.mask_phone(p_phone text)
- RETURNS text
- LANGUAGE sql
- IMMUTABLE
-RETURN (("left"(p_phone, LEAST(GREATEST((length(p_phone) - 8), 1), 6)) || '****'::text) || "right"(p_phone, LEAST(4, (length(p_phone) - 5))));
-comment on function auth_private.mask_phone(text) is 'An E.164 phone fit for logs and audit: +86138****8000. At least four digits are hidden.';
-revoke execute on function auth_private.mask_phone(text) from public;
-grant execute on function auth_private.mask_phone(text) to auth_binder;
-grant execute on function auth_private.mask_phone(text) to auth_merger;
-grant execute on function auth_private.mask_phone(text) to auth_steward;
-
 -- function auth_private.mask_phones_in(text)
 CREATE OR REPLACE FUNCTION auth_private.mask_phones_in(p_text text)
  RETURNS text
@@ -1988,6 +2057,7 @@ comment on function auth_private.mask_phones_in(text) is 'Free text fit for the 
 revoke execute on function auth_private.mask_phones_in(text) from public;
 grant execute on function auth_private.mask_phones_in(text) to auth_herald;
 grant execute on function auth_private.mask_phones_in(text) to auth_merger;
+grant execute on function auth_private.mask_phones_in(text) to auth_revealer;
 grant execute on function auth_private.mask_phones_in(text) to auth_steward;
 
 -- function auth_private.merge_by_unionid()
@@ -3282,6 +3352,8 @@ create policy audit_log_entries_merger_insert on auth.audit_log_entries for inse
   with check ((user_id = ANY (auth_private.merging_users())));
 create policy audit_log_entries_merger_select on auth.audit_log_entries for select to auth_merger
   using ((user_id = ANY (auth_private.merging_users())));
+create policy audit_log_entries_revealer_insert on auth.audit_log_entries for insert to auth_revealer
+  with check (((action = 'phone_revealed'::text) AND ((actor ~~ 'admin:%'::text) OR (actor ~~ 'support:%'::text))));
 create policy audit_log_entries_service_role_select on auth.audit_log_entries for select to service_role
   using (true);
 create policy audit_log_entries_signer_insert on auth.audit_log_entries for insert to auth_signer
@@ -3429,6 +3501,8 @@ create policy users_merger_select_signing on auth.users for select to auth_merge
   using (((id = ( SELECT auth_private.signing_user_id() AS signing_user_id)) OR (wechat_unionid = ( SELECT (auth_private.signing_identity() ->> 'unionid'::text)))));
 create policy users_merger_update on auth.users for update to auth_merger
   using (((id = ANY (auth_private.merging_users())) OR (merged_into = ANY (auth_private.merging_users()))));
+create policy users_revealer_select on auth.users for select to auth_revealer
+  using (true);
 create policy users_service_role_select on auth.users for select to service_role
   using (true);
 create policy users_signer_insert on auth.users for insert to auth_signer
@@ -3534,6 +3608,6 @@ create policy wechat_pushes_receiver_insert on auth_private.wechat_pushes for in
   with check (true);
 
 -- the end
-revoke create on schema auth, auth_private from auth_binder, auth_claims, auth_courier, auth_eraser, auth_herald, auth_holder, auth_keeper, auth_limiter, auth_merger, auth_receiver, auth_signer, auth_steward;
+revoke create on schema auth, auth_private from auth_binder, auth_claims, auth_courier, auth_eraser, auth_herald, auth_holder, auth_keeper, auth_limiter, auth_merger, auth_receiver, auth_revealer, auth_signer, auth_steward;
 
 commit;

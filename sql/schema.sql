@@ -99,6 +99,8 @@
 \ir schema/auth/admin_reassign_phone.sql
 \ir schema/auth/admin_ban_user.sql
 \ir schema/auth/admin_delete_user.sql
+\ir schema/auth/users_masked.sql
+\ir schema/auth/support_reveal_phone.sql
 \ir schema/auth_private/admin_user_json.sql
 \ir schema/auth_private/admin_list_users.sql
 \ir schema/auth_private/admin_get_user.sql

@@ -34,7 +34,7 @@ describe.each(documents)('%s', name => {
   test('names SQL functions and tables that exist', () => {
     const objects = quoted.flatMap(span => /^(auth(?:_private)?\.\w+)(?:\(|$)/.exec(span)?.[1] ?? [])
     const exists = (object: string) =>
-      new RegExp(`create (function|table) ${object.replace('.', '\\.')}\\b`).test(code)
+      new RegExp(`create (function|table|view) ${object.replace('.', '\\.')}\\b`).test(code)
     expect(objects.filter(object => !exists(object))).toEqual([])
   })
 

@@ -6,6 +6,8 @@
 -- The web service's login. It inherits nothing; it may become a caller, and it alone may execute the functions of
 -- `auth_private` that believe what WeChat said:
 --   authenticator
+-- Support staff, whose logins are made members of it; the web service has nothing to do with it:
+--   support
 -- Duties. Each owns the SECURITY DEFINER functions of one duty and nothing else, and has exactly the columns and
 -- policies that the duty needs, so that row-level security holds inside those functions too:
 --   auth_signer   signing in: users, identities and sessions of the openid that WeChat vouched for
@@ -20,6 +22,7 @@
 --   auth_herald   subscribers, and what they could not be told
 --   auth_receiver the inbox of WeChat's message push
 --   auth_eraser   taking away what WeChat's message push says that a person has taken back
+--   auth_revealer showing a phone to support staff
 do $$
 declare
   v_role text;
@@ -27,9 +30,9 @@ declare
   v_has_options boolean := current_setting('server_version_num')::integer >= 160000;
 begin
   foreach v_role in array array[
-    'anon', 'authenticated', 'service_role', 'authenticator',
+    'anon', 'authenticated', 'service_role', 'authenticator', 'support',
     'auth_signer', 'auth_keeper', 'auth_holder', 'auth_claims', 'auth_binder', 'auth_merger', 'auth_steward', 'auth_courier', 'auth_limiter',
-    'auth_herald', 'auth_receiver', 'auth_eraser'
+    'auth_herald', 'auth_receiver', 'auth_eraser', 'auth_revealer'
   ] loop
     if not exists (select from pg_catalog.pg_roles where rolname = v_role) then
       begin
@@ -44,7 +47,7 @@ begin
     -- The migrating login hands functions over to the duties and replaces them later: it must be able to become each.
     foreach v_role in array array[
       'auth_signer', 'auth_keeper', 'auth_holder', 'auth_claims', 'auth_binder', 'auth_merger', 'auth_steward', 'auth_courier', 'auth_limiter',
-    'auth_herald', 'auth_receiver', 'auth_eraser'
+    'auth_herald', 'auth_receiver', 'auth_eraser', 'auth_revealer'
     ] loop
       if v_has_options then
         if not (pg_has_role(current_user, v_role, 'usage') and pg_has_role(current_user, v_role, 'set')) then

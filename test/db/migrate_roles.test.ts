@@ -156,7 +156,8 @@ describe.each(programs)('with the PostgreSQL of $name', ({ binDir }) => {
     ['anon', [...ANYBODYS, 'authenticated', 'service_role', 'authenticator']],
     ['authenticated', [...ANYBODYS, 'service_role', 'authenticator']],
     ['service_role', [...ANYBODYS, 'authenticator']],
-    ['authenticator', ANYBODYS],
+    ['authenticator', [...ANYBODYS, 'support']],
+    ['support', [...ANYBODYS, 'service_role', 'authenticator']],
   ])('%s may not be a member of %j', async (member, roles) => {
     // A role that the owner is a member of cannot become a member of the owner.
     await superuser.query(`revoke ${member} from owner`)

@@ -281,6 +281,7 @@ export const exempt: Record<
   'auth_private.merge_into_phone_owner(uuid,text,text)': 'two users, see merge_definers.test.ts',
   'auth.admin_ban_user(uuid,timestamp with time zone,text)': 'any user, by design',
   'auth.admin_delete_user(uuid,text,boolean)': 'any user, by design',
+  'auth.support_reveal_phone(uuid,text)': 'any user, by design',
   'auth_private.admin_create_user(uuid,jsonb,text)': 'any user, by design',
   'auth_private.admin_update_user(uuid,jsonb,text)': 'any user, by design',
   'auth_private.admin_delete_user(uuid,text,boolean)': 'any user, by design',

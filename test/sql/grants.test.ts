@@ -6,7 +6,7 @@ import { servers } from '../support/servers.ts'
 // lists the objects that break it, and is shown one that does.
 
 const SCHEMAS = `('auth', 'auth_private')`
-const DUTIES = `('auth_signer', 'auth_keeper', 'auth_holder', 'auth_claims', 'auth_binder', 'auth_merger', 'auth_steward', 'auth_courier', 'auth_limiter', 'auth_herald', 'auth_receiver', 'auth_eraser')`
+const DUTIES = `('auth_signer', 'auth_keeper', 'auth_holder', 'auth_claims', 'auth_binder', 'auth_merger', 'auth_steward', 'auth_courier', 'auth_limiter', 'auth_herald', 'auth_receiver', 'auth_eraser', 'auth_revealer')`
 const FUNCTIONS = `from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname in ${SCHEMAS}`
 const TABLES = `from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where n.nspname in ${SCHEMAS} and c.relkind in ('r', 'p', 'v', 'm', 'f')`
@@ -74,8 +74,14 @@ const rules: Rule[] = [
   },
   {
     name: 'every table has row-level security',
-    offenders: `select c.oid::regclass ${TABLES} and not c.relrowsecurity`,
+    offenders: `select c.oid::regclass ${TABLES} and c.relkind <> 'v' and not c.relrowsecurity`,
     offence: ['alter table auth.sessions disable row level security', 'auth.sessions'],
+  },
+  {
+    name: 'every view is a security barrier',
+    offenders: `select c.oid::regclass ${TABLES} and c.relkind = 'v'
+      and not coalesce('security_barrier=true' = any (c.reloptions), false)`,
+    offence: ['create view auth.bad as select 1 as one', 'auth.bad'],
   },
   {
     name: 'no policy is for PUBLIC',
@@ -98,11 +104,11 @@ const rules: Rule[] = [
   },
   {
     name: 'auth_private and graphile_worker are closed to callers',
-    offenders: `select r || ' ' || n.nspname from pg_namespace n, unnest(array['anon', 'authenticated', 'service_role']) r
+    offenders: `select r || ' ' || n.nspname from pg_namespace n, unnest(array['anon', 'authenticated', 'service_role', 'support']) r
       where n.nspname in ('auth_private', 'graphile_worker') and has_schema_privilege(r, n.oid, 'USAGE')`,
     offence: ['grant usage on schema auth_private to anon', 'anon auth_private'],
   },
-  ...['anon', 'authenticated', 'service_role', 'authenticator'].map(role => ({
+  ...['anon', 'authenticated', 'service_role', 'authenticator', 'support'].map(role => ({
     name: `${role} writes no table`,
     offenders: `select c.oid::regclass ${TABLES} and (${writable(role)})`,
     offence: [`grant update (user_metadata) on auth.users to ${role}`, 'auth.users'] as [string, string],

@@ -80,6 +80,7 @@ describe.each(servers)('on $name', server => {
         'auth_limiter',
         'auth_merger',
         'auth_receiver',
+        'auth_revealer',
         'auth_signer',
         'auth_steward',
         'authenticator',

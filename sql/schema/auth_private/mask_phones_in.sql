@@ -9,7 +9,7 @@ return regexp_replace(
   '****\1', 'g');
 
 revoke all on function auth_private.mask_phones_in(text) from public;
-grant execute on function auth_private.mask_phones_in(text) to auth_merger, auth_steward, auth_herald;
+grant execute on function auth_private.mask_phones_in(text) to auth_merger, auth_steward, auth_herald, auth_revealer;
 
 comment on function auth_private.mask_phones_in(text) is
   'Free text fit for the audit log: what looks like a phone (a plus and 7 digits, a mainland mobile or landline number, or 10 digits and more; grouped by spaces, dots, hyphens, brackets, and full-width digits too) keeps its last four digits.';

@@ -7,10 +7,13 @@ import { MigrationError } from './error.ts'
 /** From the least to the most: who may do more may also be a member of who may do less. */
 const CALLERS = ['anon', 'authenticated', 'service_role']
 const LOGIN = 'authenticator'
-const DUTIES = 'signer keeper holder claims binder merger steward courier limiter herald receiver eraser'
-  .split(' ')
-  .map(duty => `auth_${duty}`)
-export const ROLES = [...CALLERS, LOGIN, ...DUTIES]
+const DUTIES =
+  'signer keeper holder claims binder merger steward courier limiter herald receiver eraser revealer'
+    .split(' ')
+    .map(duty => `auth_${duty}`)
+/** Of people, not of the service. */
+const SUPPORT = 'support'
+export const ROLES = [...CALLERS, LOGIN, SUPPORT, ...DUTIES]
 
 /**
  * What none of them may have. BYPASSRLS: no policy would hold, for callers nor inside the definers (Supabase gives it to

@@ -1,0 +1,28 @@
+-- Why: whoever answers the telephone has to recognise an account, and needs no number, no openid and no metadata for that.
+-- A view of the schema's owner: row-level security does not concern it, its columns are all that there is.
+create view auth.users_masked with (security_barrier) as
+select u.id,
+  auth_private.mask_phone(u.phone) as phone,
+  u.phone_confirmed_at,
+  u.created_at,
+  u.last_sign_in_at,
+  u.banned_until,
+  u.deleted_at,
+  u.merged_into,
+  array(select i.appid from auth.identities i where i.user_id = u.id order by i.created_at, i.id) as apps
+from auth.users u;
+
+-- What a view calls is called by whoever asks the view. By its name nobody of them reaches it: its schema is closed.
+grant execute on function auth_private.mask_phone(text) to support;
+grant select on auth.users_masked to support;
+
+comment on view auth.users_masked is 'Users, living and gone, as support staff see them.';
+comment on column auth.users_masked.id is 'The user''s id.';
+comment on column auth.users_masked.phone is 'His phone, masked: +86138****8000. Null: none. auth.support_reveal_phone shows it.';
+comment on column auth.users_masked.phone_confirmed_at is 'When the phone was last confirmed.';
+comment on column auth.users_masked.created_at is 'When he was first seen.';
+comment on column auth.users_masked.last_sign_in_at is 'When he last signed in.';
+comment on column auth.users_masked.banned_until is 'Banned until then; null or past: not banned.';
+comment on column auth.users_masked.deleted_at is 'When he was deleted; null: living.';
+comment on column auth.users_masked.merged_into is 'Into whom he was merged; null: living.';
+comment on column auth.users_masked.apps is 'The mini programs by which he is known, the oldest first.';
