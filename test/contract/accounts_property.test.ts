@@ -1,12 +1,18 @@
 import fc from 'fast-check'
 import { SIMULATOR_APP_ID } from '../../src/simulator/app_id.ts'
+import type { AuthEvent } from '../../src/tasks/auth_event.ts'
+import { startWorker, type Worker } from '../../src/tasks/worker.ts'
+import { PUSH_ENV, send as push, revocation } from '../push/harness.ts'
 import { bindEntrances, graphql, loginCode, phoneCode, post, send } from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
+import { recordedLog } from '../support/leaks.ts'
 import { ROUNDS } from '../support/rounds.ts'
 import { type Node, startNode, startSimulator, type TestSimulator } from '../support/service.ts'
+import { until } from '../tasks/harness.ts'
 
 // Random lives: people with an openid in two apps and four phones between them sign in, bind, send codes again, unbind, link,
-// delete themselves, and administrators interfere; several at once, over three nodes. Whatever came of it, some things hold.
+// delete themselves, take back what they gave, and administrators interfere; several at once, over three nodes. Whatever came of
+// it, some things hold, and a subscriber hears everything.
 
 const OTHER_APP = 'wx2222222222222222'
 const apps = { [SIMULATOR_APP_ID]: 'a secret of the tests', [OTHER_APP]: 'another secret' }
@@ -17,6 +23,9 @@ const PHONES = ['13900000001', '13900000002', '13900000003', '13900000004']
 let db: TestDatabase
 let simulator: TestSimulator
 let nodes: Node[]
+let worker: Worker
+/** What the subscriber was told, in that order; now and then it fails. */
+const heard: AuthEvent[] = []
 
 beforeAll(async () => {
   db = await createDatabase()
@@ -34,6 +43,7 @@ beforeAll(async () => {
         wechatUrl: simulator.url,
         env: {
           PHONE_CONFLICT,
+          ...PUSH_ENV,
           ACCOUNT_DELETION: 'on',
           WECHAT_APP_ID: SIMULATOR_APP_ID,
           WECHAT_APP_SECRET: apps[SIMULATOR_APP_ID],
@@ -42,8 +52,20 @@ beforeAll(async () => {
       }),
     ),
   )
+  worker = await startWorker({
+    ownerUrl: db.ownerUrl,
+    log: recordedLog(),
+    pace: { schedule: Array(20).fill(0.05) },
+    tasks: {
+      auth_event(event: AuthEvent) {
+        if (Math.random() < 0.1) throw new Error('not now')
+        heard.push(event)
+      },
+    },
+  })
 })
 afterAll(async () => {
+  await worker.stop()
   await Promise.all(nodes.map(node => node.close()))
   await simulator.close()
   await db.drop()
@@ -62,7 +84,19 @@ const Step = fc.record({
     { weight: 5, arbitrary: fc.constant('bind' as const) },
     ...(
       [
-        ...['replay', 'unbind', 'link', 'unlink', 'note', 'profile', 'refresh', 'sign out', 'delete'],
+        ...[
+          'replay',
+          'unbind',
+          'link',
+          'unlink',
+          'note',
+          'profile',
+          'refresh',
+          'sign out',
+          'delete',
+          'revoke',
+          'cancel',
+        ],
         ...['admin merge', 'admin bind', 'admin unbind', 'admin reassign', 'admin delete', 'admin ban'],
       ] as const
     ).map(what => ({ weight: 1, arbitrary: fc.constant(what) })),
@@ -149,6 +183,13 @@ class World {
         'admin ban': [`select auth.admin_ban_user(${somebody}, now() + interval '20 ms', 'x')`, [dice]],
       }
       return this.admin(...calls[what]!)
+    }
+    if (what === 'revoke' || what === 'cancel') {
+      const event = what === 'revoke' ? {} : { Event: 'user_authorization_cancellation' }
+      const members = revocation(this.openid(person, app), { AppID: appid, CreateTime: ++pushes, ...event })
+      const { status } = await push(node.url, dice % 2 ? 'json' : 'xml', members)
+      if (status !== 200) this.unforeseen.push({ what, status })
+      return
     }
     if (!session) return
     if (what === 'bind' || what === 'replay') {
@@ -250,7 +291,32 @@ const FAULTS = `
   union all select 'a code is claimed and nobody asks', encode(code_hash, 'hex') from auth_private.wechat_codes
     where outcome is null and claimed_until > now()`
 
+/** What the subscriber of events was told, against what the outbox says: all of it, and of each user in its order. */
+async function faultsOfHearing(since: string) {
+  const isQuiet = async () => {
+    const { left } = await db.row<{ left: number }>(
+      `select (select count(*) from auth_private.events where relayed_at is null)::int
+         + (select count(*) from auth_private.deliveries)::int
+         + (select count(*) from auth_private.wechat_pushes where done_at is null)::int as left`,
+    )
+    return left === 0
+  }
+  await until(isQuiet)
+  const told = await db.rows<{ type: string; user_id: string; created_at: Date }>(
+    'select type, user_id, created_at from auth_private.events where id > $1 order by id',
+    [since],
+  )
+  const name = (type: string, user: string, time: string) => `${user} ${type} ${time}`
+  const wanted = told.map(({ type, user_id, created_at }) => name(type, user_id, created_at.toISOString()))
+  const first = [...new Set(heard.map(({ type, timestamp, data }) => name(type, data.user_id, timestamp)))]
+  const ofUser = (list: string[], user: string) => list.filter(line => line.startsWith(user))
+  return [...new Set(told.map(({ user_id }) => user_id))]
+    .map(user => ({ wanted: ofUser(wanted, user), heard: ofUser(first, user) }))
+    .filter(({ wanted, heard }) => wanted.join() !== heard.join())
+}
+
 let runs = 0
+let pushes = 1_600_000_000
 
 test('whatever people do at once, over three nodes and two apps, nothing is doubled, misplaced or forgotten', async () => {
   const lives = fc.array(fc.array(Step, { minLength: 10, maxLength: 40 }), { minLength: 2, maxLength: 4 })
@@ -259,6 +325,10 @@ test('whatever people do at once, over three nodes and two apps, nothing is doub
       const world = new World(++runs)
       // Nobody begins with nothing; and those of the runs before are out of the way.
       await db.rows('truncate auth.users cascade')
+      const { since } = await db.row<{ since: string }>(
+        'select coalesce(max(id), 0) as since from auth_private.events',
+      )
+      heard.length = 0
       for (const person of [0, 1, 2]) await world.step({ ...lanes[0]![0]!, what: 'sign in', person })
       await Promise.all(
         lanes.map(async steps => {
@@ -266,13 +336,14 @@ test('whatever people do at once, over three nodes and two apps, nothing is doub
         }),
       )
       expect(world.unforeseen).toEqual([])
+      expect(await faultsOfHearing(since)).toEqual([])
       expect(await db.rows(FAULTS)).toEqual([])
 
-      // Every bind that was acknowledged is in the log, of the user or of an account that was merged into his.
+      // Every bind that was acknowledged is in the log; without the phone, where he has taken that back since.
       for (const { phone, userId } of world.boundCodes) {
         const { bound } = await db.row(
           `select exists (select from auth.audit_log_entries
-             where action = 'phone_bound' and user_id = $1 and details ->> 'phone' = $2) as bound`,
+             where action = 'phone_bound' and user_id = $1 and coalesce(details ->> 'phone', $2) = $2) as bound`,
           [userId, `+86${phone.slice(0, 3)}****${phone.slice(-4)}`],
         )
         expect({ phone, userId, bound }).toEqual({ phone, userId, bound: true })

@@ -117,6 +117,8 @@ const accepted: [what: string, members: Members, kept: object | undefined][] = [
   ['a message', { ToUserName: 'gh_1', MsgType: 'text', Content: 'hello' }, undefined],
 ]
 
+const now = () => String(Math.floor(Date.now() / 1000))
+
 describe.each<Format>(['json', 'xml'])('%s', format => {
   describe.each([
     ['plain', () => plain, {}],
@@ -140,6 +142,12 @@ describe.each<Format>(['json', 'xml'])('%s', format => {
       [sealed, { aes: {} }],
     ] as const)
       expect(await send(node.url, format, members, sending)).toMatchObject({ status: 200 })
+    expect(await stored()).toEqual([row()])
+  })
+
+  test('plain and of now, where there is a key', async () => {
+    const answer = await send(sealed.url, format, revocation('o-1'), { query: signed({}, now()) })
+    expect(answer).toMatchObject({ status: 200, text: 'success' })
     expect(await stored()).toEqual([row()])
   })
 
@@ -185,7 +193,14 @@ describe.each<Format>(['json', 'xml'])('%s', format => {
       403,
     ],
     ['no signature', () => plain, revocation('o-1'), { query: { signature: '' } }, 403],
-    ['plain where there is a key', () => sealed, revocation('o-1'), {}, 403],
+    ['plain and of another time, where there is a key', () => sealed, revocation('o-1'), {}, 403],
+    [
+      'plain and of now, where there is a key, with a signature of another time',
+      () => sealed,
+      revocation('o-1'),
+      { query: { timestamp: now() } },
+      403,
+    ],
     [
       'another message signature',
       () => sealed,

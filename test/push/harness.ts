@@ -50,8 +50,7 @@ export interface Sending {
 }
 
 /** A query that WeChat signed. */
-export function signed(more: Record<string, string> = {}) {
-  const timestamp = '1714036504'
+export function signed(more: Record<string, string> = {}, timestamp = '1714036504') {
   const nonce = String(randomBytes(4).readUInt32BE())
   return { signature: sign([TOKEN, timestamp, nonce]), timestamp, nonce, ...more }
 }
