@@ -126,21 +126,22 @@ test('3. MemFire shows little but the status: errors of a tap that want another 
   ])
 })
 
-test('4. a bind keeps the access token; a session that was moved to another user carries him from its next refresh on', async () => {
-  const [user, survivor] = [await signIn(node, site.simulator), await signIn(node, site.simulator)]
+test('4. a bind keeps the access token; after a merge it acts as the survivor, and the next refresh carries him', async () => {
+  const user = await signIn(node, site.simulator)
+  const { rows } = await change('insert into auth.users default values returning id')
+  const survivor = rows[0].id
   const code = await phoneCode(site.simulator, freshPhone())
   const bound = await post(`${node.url}/auth/v1/wechat_mini/bind_phone`, { code }, user.accessToken)
   expect(Object.keys(bound.body)).not.toContain('access_token')
   const seen = await send(`${node.url}/auth/v1/user`, { token: user.accessToken })
   expect(seen.body).toEqual(bound.body)
 
-  // As a merge of accounts does it.
-  await change('update auth.sessions set user_id = $2 where user_id = $1', [user.userId, survivor.userId])
+  await change(`select auth.admin_merge_users($1, $2, 'one person')`, [user.userId, survivor])
   const now = await send(`${node.url}/auth/v1/user`, { token: user.accessToken })
-  expect(now.body.id).toBe(survivor.userId)
+  expect(now.body.id).toBe(survivor)
   const refreshed = await refresh(node, user)
-  expect(refreshed.body.user.id).toBe(survivor.userId)
-  expect(decodeJwt(refreshed.body.access_token).sub).toBe(survivor.userId)
+  expect(refreshed.body.user.id).toBe(survivor)
+  expect(decodeJwt(refreshed.body.access_token).sub).toBe(survivor)
 })
 
 describe('5. expiry is told twice and is not too near, and no user has a key `user`', () => {
