@@ -99,7 +99,7 @@ async function requestsOf(user: SignedIn): Promise<Sent[]> {
   for (const operation of Object.keys(operations) as Operation[])
     for (const [entrance, make] of entrancesOf(operation)) {
       const request = make((await input[operation]?.()) ?? '')
-      const isUsers = ['bind', 'link', 'update', 'sign out', 'user'].includes(operation)
+      const isUsers = ['bind', 'unbind', 'link', 'update', 'sign out', 'user'].includes(operation)
       sent.push({ operation, entrance, request: isUsers ? withToken(request, user.accessToken) : request })
     }
   const things = withToken(graphqlRequest('{ allThings { nodes { name } } }'), user.accessToken)

@@ -181,7 +181,8 @@ describe.each(servers)('on $name', server => {
       expect(frozen).toEqual(readable)
     })
 
-    test.each(files.slice(0, -1))(
+    // On the older server some of them: what differs there is not from one file to the next.
+    test.each(files.slice(0, -1).filter((_name, index) => server === servers[0] || index % 6 === 0))(
       'a database of the time of %s, with a user, is brought to the same',
       async last => {
         const db = await empty()
