@@ -6,6 +6,7 @@ import { bindEntrances, freshPhone, phoneCode, send, signIn } from './support/cl
 import { createDatabase, type TestDatabase } from './support/database.ts'
 import { end, launch as launchProcess, launchServe, production as productionOf } from './support/serve.ts'
 import { startSimulator, type TestSimulator } from './support/service.ts'
+import { startReceiver, subscribe } from './tasks/receiver.ts'
 
 // The production entry points as processes of their own: several nodes, one database.
 
@@ -172,10 +173,14 @@ test('production has no simulator and no IDE', async () => {
 
 test('the worker is a process of its own: events are delivered, and SIGTERM ends it', async () => {
   const { child: web, node } = await serve()
-  const worker = launch('worker', { DATABASE_OWNER_URL: db.ownerUrl })
+  const receiver = await startReceiver()
+  await subscribe(db, receiver.url)
+  const worker = launch('worker', { DATABASE_OWNER_URL: db.ownerUrl, WEBHOOK_ALLOW_PRIVATE: 'true' })
   const user = await signIn(node, simulator)
   while (!worker.output().includes(user.userId)) await sleep(50)
+  expect(receiver.about(user.userId).length).toBeGreaterThan(0)
   expect(await end(worker.child, 'SIGTERM')).toBe(0)
+  await receiver.close()
   expect(await end(web, 'SIGTERM')).toBe(0)
   expect(await db.rows('select from graphile_worker.jobs where locked_at is not null')).toEqual([])
 }, 60_000)

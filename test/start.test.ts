@@ -5,8 +5,10 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { graphql, post, send } from './support/client.ts'
-import { recordOutput } from './support/leaks.ts'
+import { recordOutput, secret } from './support/leaks.ts'
 import type { Node } from './support/service.ts'
+import { until } from './tasks/harness.ts'
+import { startReceiver } from './tasks/receiver.ts'
 
 // `npm start` as a new user has it: everything embedded, nothing configured.
 
@@ -130,10 +132,16 @@ test('starts, does what its banner says, tells a second start, ends, and goes on
     /^18\./,
   )
 
-  // Events became jobs and were delivered, here in the same process.
-  for (let left = 0; left !== 1; await sleep(50)) {
-    left = Number(first.output().includes('phone.bound'))
-  }
+  // A subscriber on this machine hears of events, from this very process.
+  const receiver = await startReceiver()
+  const [webhook] = await asOwner<{ secret: string }>(
+    `select secret from auth.admin_add_webhook('${receiver.url}', array['phone.bound'])`,
+  )
+  secret(webhook!.secret)
+  await asOwner(`insert into auth_private.events (type, user_id) values ('phone.bound', '${user!.id}')`)
+  await until(() => first.output().includes('an event was delivered'))
+  await receiver.close()
+  expect(receiver.about(user!.id)).toHaveLength(1)
   const logged = first
     .output()
     .split('\n')
