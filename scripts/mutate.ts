@@ -2,7 +2,7 @@
  * Mutation testing: changes the code of src/tokens, src/wechat and src/rpc in one small way after another, and looks
  * whether the tests of that directory notice. Settings: stryker.config.js, jest.mutate.config.js, test/support/mutation.
  *
- *   npm run mutate              everything, about an hour; the result goes into docs/mutation.md
+ *   npm run mutate              everything, one to two hours; the result goes into docs/mutation.md
  *   npm run mutate -- tokens    one directory, for its report in reports/mutation/tokens.html
  *
  * Fails where fewer mutants die than should.

@@ -27,7 +27,7 @@ const columns: [title: string, counts: (mutant: Mutant) => boolean][] = [
   ['not tested', ({ status }) => ['RuntimeError', 'CompileError', 'Ignored'].includes(status)],
 ]
 
-/** Percent killed of those that were tested. */
+/** Percent killed of those that were tested; NaN: none was. */
 export function scoreOf(mutants: Mutant[]): number {
   const count = (...wanted: Mutant['status'][]) =>
     mutants.filter(({ status }) => wanted.includes(status)).length
@@ -58,7 +58,7 @@ const row = (name: string, cells: string[]) => `| ${[name, ...cells].join(' | ')
 
 const cells = (mutants: Mutant[]) => [
   ...columns.map(([, counts]) => String(mutants.filter(counts).length)),
-  `${scoreOf(mutants).toFixed(1)} %`,
+  Number.isNaN(scoreOf(mutants)) ? '–' : `${scoreOf(mutants).toFixed(1)} %`,
 ]
 
 const versionOf = (name: string) =>
