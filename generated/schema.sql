@@ -652,7 +652,7 @@ begin
       )
       delete from auth.users u using gone where u.id = gone.id;
       -- Constraints of the application that wait for the end of the transaction speak now, or nobody could name them.
-      set constraints all immediate;
+      perform auth_private.settle_constraints();
     exception when integrity_constraint_violation then
       get stacked diagnostics v_schema = schema_name, v_table = table_name;
       raise exception 'Rows of the table %.% refer to this user', v_schema, v_table using errcode = 'WX001',
@@ -917,6 +917,13 @@ begin
     raise exception '% is not a table of the application', v_table using errcode = 'WX001',
       hint = 'Register tables, and of a partitioned one the table as a whole.';
   end if;
+  if v_class.relpersistence = 't' or not (
+    v_class.relowner = (select n.nspowner from pg_namespace n where n.nspname = 'auth')
+    or pg_has_role(v_class.relowner, 'service_role', 'member')
+  ) then
+    raise exception '% belongs to nobody who may merge', v_table using errcode = 'WX001',
+      hint = format('What its triggers do, merges do: grant service_role to %s, if that one is an administrator.', v_class.relowner::regrole);
+  end if;
   if not pg_has_role(current_user, v_class.relowner, 'usage') then
     raise exception '% belongs to another role', v_table using errcode = 'WX001',
       hint = format('Let %s register it.', quote_ident(v_class.relowner::regrole::text));
@@ -950,7 +957,7 @@ begin
     admin_register_owned_table.on_conflict || ': when two accounts are merged (auth.admin_register_owned_table)');
 end
 $function$;
-comment on function auth.admin_register_owned_table(regclass,name,text) is 'Lets merges take along the rows of a table of the application whose user_column (uuid, with an index of its own or first in one) holds the user''s id. on_conflict: move (all rows go to the survivor; where a constraint forbids that, the merge is refused), keep (they go, but for those that collide with a row of the survivor by a unique index, which are deleted), refuse (where both accounts have rows, the merge is refused). Call it as the owner of the table; again, to change on_conflict. It grants auth_merger, as whom merges run, select, delete and update of that column, and adds a policy for the two accounts at hand. To end it: drop that policy (auth_merger_<column>). Raises validation_failed (WX001: not a table, not yours, no such column, no index, restrictive policies).';
+comment on function auth.admin_register_owned_table(regclass,name,text) is 'Lets merges take along the rows of a table of the application whose user_column (uuid, with an index of its own or first in one) holds the user''s id. on_conflict: move (all rows go to the survivor; where a constraint forbids that, the merge is refused), keep (they go, but for those that collide with a row of the survivor by a unique index, which are deleted), refuse (where both accounts have rows, the merge is refused). Call it as the owner of the table, who has to be the owner of the schema auth too, or a member of service_role; again, to change on_conflict. It grants auth_merger, as whom merges run, select, delete and update of that column, and adds a policy for the two accounts at hand. To end it: drop that policy (auth_merger_<column>). Raises validation_failed (WX001: not a table, not yours, no such column, no index, restrictive policies).';
 revoke execute on function auth.admin_register_owned_table(regclass,name,text) from public;
 grant execute on function auth.admin_register_owned_table(regclass,name,text) to service_role;
 
@@ -1055,7 +1062,7 @@ begin
     where p.polrelid = p_table and not p.polpermissive
       and (p.polroles = '{0}' or 'auth_merger'::regrole = any (p.polroles))
   ) then
-    raise exception 'Restrictive policies of % would hide rows from a merge', p_table::regclass using errcode = 'WX001',
+    raise exception 'Restrictive policies of % would hide rows from a merge', p_table::regclass using errcode = 'WX001', table = p_table::regclass::text,
       hint = 'Name the roles whom they are for (to authenticated, anon), instead of all.';
   end if;
 end
@@ -1074,6 +1081,7 @@ RETURN ((NULLIF(current_setting('request.jwt.claims'::text, true), ''::text))::j
 comment on function auth.role() is 'The role claim of the caller''s token: anon, authenticated or service_role. Null outside a request.';
 revoke execute on function auth.role() from public;
 grant execute on function auth.role() to anon;
+grant execute on function auth.role() to auth_merger;
 grant execute on function auth.role() to authenticated;
 grant execute on function auth.role() to service_role;
 
@@ -1123,6 +1131,7 @@ revoke execute on function auth.uid() from public;
 grant execute on function auth.uid() to anon;
 grant execute on function auth.uid() to auth_holder;
 grant execute on function auth.uid() to auth_keeper;
+grant execute on function auth.uid() to auth_merger;
 grant execute on function auth.uid() to authenticated;
 grant execute on function auth.uid() to service_role;
 
@@ -1758,6 +1767,9 @@ begin
     ) o $query$, v_is_free)
   into v_ids using v_before, p_limit;
 
+  -- Nobody would find out later whose they were.
+  update auth_private.events e set data = e.data - 'phone' where e.user_id = any (v_ids) and e.data ? 'phone';
+
   begin
     delete from auth.users u where u.id = any (v_ids);
     get diagnostics v_deleted = row_count;
@@ -2083,11 +2095,14 @@ begin
   end if;
   perform auth_private.merge_users(v_seen.merged, v_seen.survivor, 'user', null, 'unionid');
   return true;
-exception when sqlstate 'WX001' or sqlstate 'WX005' or sqlstate 'WX007' or lock_not_available then
+exception when others then
+  -- Whatever the application forbids must not keep anybody from signing in.
+  if sqlstate ~ '^40' then raise; end if;
+  raise log 'Two accounts of one person were not merged: %', sqlstate;
   return false;
 end
 $function$;
-comment on function auth_private.merge_by_unionid() is 'Makes one account of two that WeChat says are one person''s: that of the openid that signs in, and that of its unionid. Answers whether it did; not where one of them is banned, where they have different phones, where both have an openid in one app, or where rows of the application cannot go.';
+comment on function auth_private.merge_by_unionid() is 'Makes one account of two that WeChat says are one person''s: that of the openid that signs in, and that of its unionid. Answers whether it did; not where one of them is banned, where they have different phones, where both have an openid in one app, or where the application forbids it in any way.';
 revoke execute on function auth_private.merge_by_unionid() from public;
 grant execute on function auth_private.merge_by_unionid() to auth_signer;
 alter function auth_private.merge_by_unionid() owner to auth_merger;
@@ -2174,6 +2189,10 @@ declare
   v_dropped bigint;
 begin
   perform auth.require_mergeable(p_table);
+  if coalesce(p_on_conflict not in ('move', 'keep', 'refuse'), true) then
+    raise exception 'The table % is registered without its on_conflict', p_table using errcode = 'WX001', table = p_table::text,
+      hint = 'The comment of its policy said so: register it again.';
+  end if;
   dropped := 0;
   if p_on_conflict = 'refuse' then
     execute format('select exists (select from %1$s where %2$I = $1) and exists (select from %1$s where %2$I = $2)', p_table, p_column)
@@ -2207,7 +2226,7 @@ exception
       hint = 'Delete what is there twice; or register the table with on_conflict => ''keep'', if the survivor''s rows may win.';
   when others then
     -- Locks, a shutdown, a full disk: the same merge may succeed later.
-    if sqlstate ~ '^(40|53|55|57|58|WX)' then raise; end if;
+    if sqlstate ~ '^(40|53|55006|55P03|57|58|WX)' then raise; end if;
     raise exception 'Rows of the table % cannot be moved: % (%)', p_table, auth_private.mask_phones_in(sqlerrm), sqlstate
       using errcode = 'WX001', table = p_table::text;
 end
@@ -2364,10 +2383,14 @@ BEGIN ATOMIC
       JOIN pg_namespace n ON ((n.oid = c.relnamespace)))
    WHERE ((p.polroles = ARRAY( SELECT r.oid
             FROM pg_roles r
-           WHERE (r.rolname = 'auth_merger'::name))) AND (p.polname ~~ 'auth\_merger\_%'::text) AND (n.nspname <> ALL (ARRAY['auth'::text, 'auth_private'::text])))
+           WHERE (r.rolname = 'auth_merger'::name))) AND (c.relpersistence <> 't'::"char") AND ((c.relowner = ( SELECT s.nspowner
+            FROM pg_namespace s
+           WHERE (s.nspname = 'auth'::name))) OR pg_has_role(c.relowner, ( SELECT r.oid
+            FROM pg_roles r
+           WHERE (r.rolname = 'service_role'::name)), 'member'::text)) AND (p.polname ~~ 'auth\_merger\_%'::text) AND (n.nspname <> ALL (ARRAY['auth'::text, 'auth_private'::text])))
    ORDER BY n.nspname, c.relname, a.attname;
 END;
-comment on function auth_private.owned_tables() is 'The tables that auth.admin_register_owned_table has registered, always in the same order: the table, its column, and what a conflict does.';
+comment on function auth_private.owned_tables() is 'The tables that auth.admin_register_owned_table has registered, always in the same order: the table, its column, and what a conflict does. Only those whose owner is also the schema''s, or a member of service_role.';
 revoke execute on function auth_private.owned_tables() from public;
 grant execute on function auth_private.owned_tables() to auth_merger;
 
@@ -2580,6 +2603,7 @@ AS $function$
 declare
   v_schema text;
   v_table text;
+  v_message text;
 begin
   select n.nspname, c.relname into v_schema, v_table
   from pg_constraint f join pg_class c on c.oid = f.conrelid join pg_namespace n on n.oid = c.relnamespace
@@ -2592,9 +2616,20 @@ begin
     raise exception 'The table %.% follows a user''s id, and is not registered', v_schema, v_table using errcode = 'WX001',
       schema = v_schema, table = v_table, hint = 'Register it: auth.admin_register_owned_table.';
   end if;
+  -- Each key is asked, and would read all of its table.
+  select n.nspname, c.relname into v_schema, v_table
+  from pg_constraint f join pg_class c on c.oid = f.conrelid join pg_namespace n on n.oid = c.relnamespace
+  where f.contype = 'f' and f.confrelid = 'auth.users'::regclass and c.relpages > 10000
+    and not exists (
+      select from pg_index i where i.indrelid = f.conrelid and i.indisvalid and i.indpred is null and i.indkey[0] = f.conkey[1])
+  limit 1;
+  if found then
+    raise exception 'A foreign key of the large table %.% has no index', v_schema, v_table using errcode = 'WX001',
+      schema = v_schema, table = v_table, hint = 'A merge would read all of it: index the column that refers to users.';
+  end if;
   begin
     update auth.users u set id = gen_random_uuid() where u.id = p_user_id;
-    set constraints all immediate;
+    perform auth_private.settle_constraints();
     raise exception using errcode = 'triggered_action_exception';
   exception
     when triggered_action_exception then
@@ -2604,6 +2639,12 @@ begin
       raise exception 'Rows of the table %.% would stay behind', v_schema, v_table using errcode = 'WX001',
         schema = v_schema, table = v_table,
         hint = 'Register each of its columns that refer to users (auth.admin_register_owned_table), or move the rows yourself first.';
+    when others then
+      -- Constraints of the application that wait for the end of the transaction speak here.
+      if sqlstate ~ '^(40|53|55006|55P03|57|58|WX)' then raise; end if;
+      get stacked diagnostics v_schema = schema_name, v_table = table_name, v_message = message_text;
+      raise exception 'The application forbids it: % (%)', auth_private.mask_phones_in(v_message), sqlstate
+        using errcode = 'WX001', schema = v_schema, table = coalesce(nullif(v_table, ''), 'the application');
   end;
 end
 $function$;
@@ -2640,6 +2681,23 @@ grant execute on function auth_private.session_user_id() to auth_binder;
 grant execute on function auth_private.session_user_id() to auth_holder;
 grant execute on function auth_private.session_user_id() to auth_keeper;
 grant execute on function auth_private.session_user_id() to auth_merger;
+
+-- function auth_private.settle_constraints()
+CREATE OR REPLACE FUNCTION auth_private.settle_constraints()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  set constraints all immediate;
+end
+$function$;
+comment on function auth_private.settle_constraints() is 'Lets what waits for the end of the transaction happen now, as a role that may do nothing. Raises what constraints and triggers of the application raise.';
+revoke execute on function auth_private.settle_constraints() from public;
+grant execute on function auth_private.settle_constraints() to auth_merger;
+grant execute on function auth_private.settle_constraints() to auth_steward;
+alter function auth_private.settle_constraints() owner to auth_claims;
 
 -- function auth_private.sign_out(uuid,text)
 CREATE OR REPLACE FUNCTION auth_private.sign_out(p_session_id uuid, p_scope text)

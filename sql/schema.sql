@@ -48,6 +48,7 @@
 \ir schema/auth_private/unlink_identity.sql
 \ir schema/auth_private/delete_user.sql
 
+\ir schema/auth_private/settle_constraints.sql
 \ir schema/auth_private/lock_merging_users.sql
 \ir schema/auth_private/joined_metadata.sql
 \ir schema/auth/require_mergeable.sql

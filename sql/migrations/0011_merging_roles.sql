@@ -34,7 +34,8 @@ $$;
 
 grant usage on schema auth, auth_private to auth_merger;
 
-grant execute on function auth.jwt() to auth_merger;
+-- uid and role: policies of the application's tables ask for them.
+grant execute on function auth.jwt(), auth.uid(), auth.role() to auth_merger;
 grant execute on function auth_private.session_user_id() to auth_merger;
 grant execute on function auth_private.signing_identity() to auth_merger;
 grant execute on function auth_private.signing_user_id() to auth_merger;

@@ -1,6 +1,6 @@
 -- The functions of merging, unbinding and of numbers that are given to somebody else.
 
-grant create on schema auth, auth_private to auth_merger, auth_binder, auth_steward;
+grant create on schema auth, auth_private to auth_merger, auth_binder, auth_steward, auth_claims;
 
 -- Why two: a reader needs to know who calls now; a writer needs that nobody ends the session, bans or deletes the user
 -- before it has written. The user is locked before the session, here and everywhere.
@@ -87,6 +87,23 @@ alter function auth_private.delete_user(uuid) owner to auth_holder;
 comment on function auth_private.delete_user(uuid) is
   'Deletes the session''s user softly: his row stays, for the application''s rows that refer to it, and nothing personal in it (users_forget_deleted); his openids and his phone may begin anew. Raises session_not_found (WX003), user_banned (WX004).';
 
+-- Before PostgreSQL 18 a trigger that was put off runs as whoever is current when it fires: as a duty, if a duty's function let it.
+create function auth_private.settle_constraints() returns void
+language plpgsql security definer volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  set constraints all immediate;
+end
+$$;
+
+revoke all on function auth_private.settle_constraints() from public;
+grant execute on function auth_private.settle_constraints() to auth_merger, auth_steward;
+alter function auth_private.settle_constraints() owner to auth_claims;
+
+comment on function auth_private.settle_constraints() is
+  'Lets what waits for the end of the transaction happen now, as a role that may do nothing. Raises what constraints and triggers of the application raise.';
+
 create function auth_private.lock_merging_users(p_from uuid, p_into uuid, p_held uuid default null) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -169,7 +186,7 @@ begin
     where p.polrelid = p_table and not p.polpermissive
       and (p.polroles = '{0}' or 'auth_merger'::regrole = any (p.polroles))
   ) then
-    raise exception 'Restrictive policies of % would hide rows from a merge', p_table::regclass using errcode = 'WX001',
+    raise exception 'Restrictive policies of % would hide rows from a merge', p_table::regclass using errcode = 'WX001', table = p_table::regclass::text,
       hint = 'Name the roles whom they are for (to authenticated, anon), instead of all.';
   end if;
 end
@@ -209,6 +226,13 @@ begin
     raise exception '% is not a table of the application', v_table using errcode = 'WX001',
       hint = 'Register tables, and of a partitioned one the table as a whole.';
   end if;
+  if v_class.relpersistence = 't' or not (
+    v_class.relowner = (select n.nspowner from pg_namespace n where n.nspname = 'auth')
+    or pg_has_role(v_class.relowner, 'service_role', 'member')
+  ) then
+    raise exception '% belongs to nobody who may merge', v_table using errcode = 'WX001',
+      hint = format('What its triggers do, merges do: grant service_role to %s, if that one is an administrator.', v_class.relowner::regrole);
+  end if;
   if not pg_has_role(current_user, v_class.relowner, 'usage') then
     raise exception '% belongs to another role', v_table using errcode = 'WX001',
       hint = format('Let %s register it.', quote_ident(v_class.relowner::regrole::text));
@@ -247,7 +271,7 @@ revoke all on function auth.admin_register_owned_table(regclass, name, text) fro
 grant execute on function auth.admin_register_owned_table(regclass, name, text) to service_role;
 
 comment on function auth.admin_register_owned_table(regclass, name, text) is
-  'Lets merges take along the rows of a table of the application whose user_column (uuid, with an index of its own or first in one) holds the user''s id. on_conflict: move (all rows go to the survivor; where a constraint forbids that, the merge is refused), keep (they go, but for those that collide with a row of the survivor by a unique index, which are deleted), refuse (where both accounts have rows, the merge is refused). Call it as the owner of the table; again, to change on_conflict. It grants auth_merger, as whom merges run, select, delete and update of that column, and adds a policy for the two accounts at hand. To end it: drop that policy (auth_merger_<column>). Raises validation_failed (WX001: not a table, not yours, no such column, no index, restrictive policies).';
+  'Lets merges take along the rows of a table of the application whose user_column (uuid, with an index of its own or first in one) holds the user''s id. on_conflict: move (all rows go to the survivor; where a constraint forbids that, the merge is refused), keep (they go, but for those that collide with a row of the survivor by a unique index, which are deleted), refuse (where both accounts have rows, the merge is refused). Call it as the owner of the table, who has to be the owner of the schema auth too, or a member of service_role; again, to change on_conflict. It grants auth_merger, as whom merges run, select, delete and update of that column, and adds a policy for the two accounts at hand. To end it: drop that policy (auth_merger_<column>). Raises validation_failed (WX001: not a table, not yours, no such column, no index, restrictive policies).';
 
 create function auth_private.owned_tables(out "table" regclass, out user_column name, out on_conflict text) returns setof record
 language sql stable
@@ -263,6 +287,10 @@ begin atomic
   join pg_class c on c.oid = p.polrelid
   join pg_namespace n on n.oid = c.relnamespace
   where p.polroles = array(select r.oid from pg_roles r where r.rolname = 'auth_merger')
+    -- Triggers and policies of these tables run as auth_merger: whoever could not merge must not have one of them.
+    and c.relpersistence <> 't'
+    and (c.relowner = (select s.nspowner from pg_namespace s where s.nspname = 'auth') or pg_has_role(c.relowner, (
+      select r.oid from pg_roles r where r.rolname = 'service_role'), 'member'))
     and p.polname like 'auth\_merger\_%' and n.nspname <> all (array['auth', 'auth_private'])
   order by n.nspname, c.relname, a.attname;
 end;
@@ -271,7 +299,7 @@ revoke all on function auth_private.owned_tables() from public;
 grant execute on function auth_private.owned_tables() to auth_merger;
 
 comment on function auth_private.owned_tables() is
-  'The tables that auth.admin_register_owned_table has registered, always in the same order: the table, its column, and what a conflict does.';
+  'The tables that auth.admin_register_owned_table has registered, always in the same order: the table, its column, and what a conflict does. Only those whose owner is also the schema''s, or a member of service_role.';
 
 create function auth_private.unique_keys_with(
   p_table regclass, p_column name, out expressions text, out comparison text, out predicate text
@@ -317,6 +345,10 @@ declare
   v_dropped bigint;
 begin
   perform auth.require_mergeable(p_table);
+  if coalesce(p_on_conflict not in ('move', 'keep', 'refuse'), true) then
+    raise exception 'The table % is registered without its on_conflict', p_table using errcode = 'WX001', table = p_table::text,
+      hint = 'The comment of its policy said so: register it again.';
+  end if;
   dropped := 0;
   if p_on_conflict = 'refuse' then
     execute format('select exists (select from %1$s where %2$I = $1) and exists (select from %1$s where %2$I = $2)', p_table, p_column)
@@ -350,7 +382,7 @@ exception
       hint = 'Delete what is there twice; or register the table with on_conflict => ''keep'', if the survivor''s rows may win.';
   when others then
     -- Locks, a shutdown, a full disk: the same merge may succeed later.
-    if sqlstate ~ '^(40|53|55|57|58|WX)' then raise; end if;
+    if sqlstate ~ '^(40|53|55006|55P03|57|58|WX)' then raise; end if;
     raise exception 'Rows of the table % cannot be moved: % (%)', p_table, auth_private.mask_phones_in(sqlerrm), sqlstate
       using errcode = 'WX001', table = p_table::text;
 end
@@ -371,6 +403,7 @@ as $$
 declare
   v_schema text;
   v_table text;
+  v_message text;
 begin
   select n.nspname, c.relname into v_schema, v_table
   from pg_constraint f join pg_class c on c.oid = f.conrelid join pg_namespace n on n.oid = c.relnamespace
@@ -383,9 +416,20 @@ begin
     raise exception 'The table %.% follows a user''s id, and is not registered', v_schema, v_table using errcode = 'WX001',
       schema = v_schema, table = v_table, hint = 'Register it: auth.admin_register_owned_table.';
   end if;
+  -- Each key is asked, and would read all of its table.
+  select n.nspname, c.relname into v_schema, v_table
+  from pg_constraint f join pg_class c on c.oid = f.conrelid join pg_namespace n on n.oid = c.relnamespace
+  where f.contype = 'f' and f.confrelid = 'auth.users'::regclass and c.relpages > 10000
+    and not exists (
+      select from pg_index i where i.indrelid = f.conrelid and i.indisvalid and i.indpred is null and i.indkey[0] = f.conkey[1])
+  limit 1;
+  if found then
+    raise exception 'A foreign key of the large table %.% has no index', v_schema, v_table using errcode = 'WX001',
+      schema = v_schema, table = v_table, hint = 'A merge would read all of it: index the column that refers to users.';
+  end if;
   begin
     update auth.users u set id = gen_random_uuid() where u.id = p_user_id;
-    set constraints all immediate;
+    perform auth_private.settle_constraints();
     raise exception using errcode = 'triggered_action_exception';
   exception
     when triggered_action_exception then
@@ -395,6 +439,12 @@ begin
       raise exception 'Rows of the table %.% would stay behind', v_schema, v_table using errcode = 'WX001',
         schema = v_schema, table = v_table,
         hint = 'Register each of its columns that refer to users (auth.admin_register_owned_table), or move the rows yourself first.';
+    when others then
+      -- Constraints of the application that wait for the end of the transaction speak here.
+      if sqlstate ~ '^(40|53|55006|55P03|57|58|WX)' then raise; end if;
+      get stacked diagnostics v_schema = schema_name, v_table = table_name, v_message = message_text;
+      raise exception 'The application forbids it: % (%)', auth_private.mask_phones_in(v_message), sqlstate
+        using errcode = 'WX001', schema = v_schema, table = coalesce(nullif(v_table, ''), 'the application');
   end;
 end
 $$;
@@ -617,7 +667,10 @@ begin
   end if;
   perform auth_private.merge_users(v_seen.merged, v_seen.survivor, 'user', null, 'unionid');
   return true;
-exception when sqlstate 'WX001' or sqlstate 'WX005' or sqlstate 'WX007' or lock_not_available then
+exception when others then
+  -- Whatever the application forbids must not keep anybody from signing in.
+  if sqlstate ~ '^40' then raise; end if;
+  raise log 'Two accounts of one person were not merged: %', sqlstate;
   return false;
 end
 $$;
@@ -627,7 +680,7 @@ grant execute on function auth_private.merge_by_unionid() to auth_signer;
 alter function auth_private.merge_by_unionid() owner to auth_merger;
 
 comment on function auth_private.merge_by_unionid() is
-  'Makes one account of two that WeChat says are one person''s: that of the openid that signs in, and that of its unionid. Answers whether it did; not where one of them is banned, where they have different phones, where both have an openid in one app, or where rows of the application cannot go.';
+  'Makes one account of two that WeChat says are one person''s: that of the openid that signs in, and that of its unionid. Answers whether it did; not where one of them is banned, where they have different phones, where both have an openid in one app, or where the application forbids it in any way.';
 
 -- Called by auth_private.wechat_bind_phone, with the phone of which WeChat says that it is the session's user's. Which two are merged is
 -- read off the session and the phone, and not said by the caller.
@@ -1195,4 +1248,4 @@ alter function auth.admin_delete_user(uuid, text, boolean) owner to auth_steward
 comment on function auth.admin_delete_user(uuid, text, boolean) is
   'Deletes a user, with the reason, an audit entry and the event user.deleted, and ends his sessions. Softly: the row stays, for what refers to it, without anything personal (users_forget_deleted), and phone and openids may begin anew; where that has been done already, nothing happens. With hard the row goes, whatever state it is in, with its identities, its sessions, its codes and the accounts that were merged into it. Answers the row as it is, or was. Raises validation_failed (WX001: no reason; hard, and rows of the application still refer to it) and user_not_found (WX005: unknown; merged into another one, unless hard).';
 
-revoke create on schema auth, auth_private from auth_merger, auth_binder, auth_steward;
+revoke create on schema auth, auth_private from auth_merger, auth_binder, auth_steward, auth_claims;

@@ -32,6 +32,9 @@ begin
     ) o $query$, v_is_free)
   into v_ids using v_before, p_limit;
 
+  -- Nobody would find out later whose they were.
+  update auth_private.events e set data = e.data - 'phone' where e.user_id = any (v_ids) and e.data ? 'phone';
+
   begin
     delete from auth.users u where u.id = any (v_ids);
     get diagnostics v_deleted = row_count;

@@ -59,7 +59,7 @@ begin
       )
       delete from auth.users u using gone where u.id = gone.id;
       -- Constraints of the application that wait for the end of the transaction speak now, or nobody could name them.
-      set constraints all immediate;
+      perform auth_private.settle_constraints();
     exception when integrity_constraint_violation then
       get stacked diagnostics v_schema = schema_name, v_table = table_name;
       raise exception 'Rows of the table %.% refer to this user', v_schema, v_table using errcode = 'WX001',

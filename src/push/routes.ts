@@ -18,6 +18,8 @@ export function pushRouter({ config, db, log }: Services): Router {
   const { push: keys } = config
   if (!keys) return router
   const { apps, defaultAppid } = config.wechat
+  if (config.production && !keys.aesKey)
+    log.warn('WECHAT_PUSH_AES_KEY is not set: whoever has read one address of a push can forge others')
 
   async function receive({ query, body }: Request) {
     const { fields, appid: encryptedFor } = open(keys!, Object.keys(apps), query, textOf(body))

@@ -28,6 +28,8 @@ beforeAll(async () => {
   await db.owner.query(`create table public.scores (user_id uuid references auth.users, n int);
     create index on public.scores (user_id);
     select auth.admin_register_owned_table('public.scores', 'user_id', 'move');
+    create table public.badges (user_id uuid, unique (user_id) deferrable initially deferred);
+    select auth.admin_register_owned_table('public.badges', 'user_id', 'move');
     create table public.unregistered (user_id uuid references auth.users)`)
   simulator = await startSimulator({ apps })
   const [first, ...others] = Object.entries(apps)
@@ -160,6 +162,12 @@ test.each<[string, (first: string, second: string) => Promise<unknown>]>([
           `+86${freshPhone()}`,
         ])
       }
+    },
+  ],
+  [
+    'where a constraint speaks at the end of the transaction',
+    async (first, second) => {
+      for (const id of [first, second]) await db.rows('insert into public.badges values ($1)', [id])
     },
   ],
   [

@@ -271,6 +271,7 @@ export const exempt: Record<
   'auth_private.wechat_take_access_token(text,text,text,uuid,integer)': 'knows no users',
   'auth_private.wechat_put_access_token(text,text,uuid,text,integer)': 'knows no users',
   'auth_private.count_operations(text[],integer[],integer[])': 'knows no users',
+  'auth_private.settle_constraints()': 'knows no users',
   'auth_private.wechat_receive_push(text,text,text,text[],timestamp with time zone)': 'knows no users',
   'auth.admin_bind_phone(uuid,text,text)': 'any user, by design',
   'auth.admin_unbind_phone(uuid,text)': 'any user, by design',

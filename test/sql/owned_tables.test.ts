@@ -344,6 +344,53 @@ describe.each(servers)('on $name', server => {
     })
   })
 
+  test('a policy that asks who calls, for everybody, hides nothing', async () => {
+    await things('move', 'user_id uuid, name text', [
+      'alter table shop.things enable row level security',
+      'create policy own on shop.things using (user_id = (select auth.uid()))',
+      'create policy owner on shop.things to current_user using (true)',
+    ])
+    const [from, into] = await fixture.createTwo()
+    await give(from, 'a')
+    expect(await merge(from, into)).toEqual([['shop.things', 1]])
+  })
+
+  test('a registration that has lost its comment is refused', async () => {
+    await things('refuse')
+    await application.query('comment on policy auth_merger_user_id on shop.things is null')
+    const [from, into] = await fixture.createTwo()
+    await give(from, 'a')
+    await expect(merge(from, into)).rejects.toMatchObject({ code: 'WX001', table: 'shop.things' })
+  })
+
+  test('a table of somebody who may not merge, or a temporary one, is no registered one', async () => {
+    const login = `intruder_${randomUUID().replaceAll('-', '')}`
+    await db.owner.query(
+      `create role ${login} login password 'of the tests'; grant create, usage on schema shop to ${login}`,
+    )
+    const url = new URL(db.ownerUrl)
+    url.username = login
+    url.password = 'of the tests'
+    const intruder = new pg.Client({ connectionString: url.href })
+    await intruder.connect()
+    try {
+      for (const name of ['shop.trap', 'pg_temp.trap']) {
+        await intruder.query(`create table ${name} (user_id uuid)`)
+        await intruder.query(`grant select, update, delete on ${name} to auth_merger`)
+        await intruder.query(`create policy auth_merger_user_id on ${name} to auth_merger using (true)`)
+        await intruder.query(`comment on policy auth_merger_user_id on ${name} is 'move'`)
+      }
+      await intruder.query('create index on shop.trap (user_id)')
+      const [from, into] = await fixture.createTwo()
+      await intruder.query('insert into shop.trap values ($1)', [from.id])
+      expect(await merge(from, into)).toEqual([])
+    } finally {
+      await intruder.query('drop table shop.trap')
+      await intruder.end()
+      await db.owner.query(`revoke all on schema shop from ${login}; drop role ${login}`)
+    }
+  })
+
   test('the table is gone, and so is its registration', async () => {
     await things('move')
     await application.query('drop table shop.things')

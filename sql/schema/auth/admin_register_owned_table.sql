@@ -26,6 +26,13 @@ begin
     raise exception '% is not a table of the application', v_table using errcode = 'WX001',
       hint = 'Register tables, and of a partitioned one the table as a whole.';
   end if;
+  if v_class.relpersistence = 't' or not (
+    v_class.relowner = (select n.nspowner from pg_namespace n where n.nspname = 'auth')
+    or pg_has_role(v_class.relowner, 'service_role', 'member')
+  ) then
+    raise exception '% belongs to nobody who may merge', v_table using errcode = 'WX001',
+      hint = format('What its triggers do, merges do: grant service_role to %s, if that one is an administrator.', v_class.relowner::regrole);
+  end if;
   if not pg_has_role(current_user, v_class.relowner, 'usage') then
     raise exception '% belongs to another role', v_table using errcode = 'WX001',
       hint = format('Let %s register it.', quote_ident(v_class.relowner::regrole::text));
@@ -64,4 +71,4 @@ revoke all on function auth.admin_register_owned_table(regclass, name, text) fro
 grant execute on function auth.admin_register_owned_table(regclass, name, text) to service_role;
 
 comment on function auth.admin_register_owned_table(regclass, name, text) is
-  'Lets merges take along the rows of a table of the application whose user_column (uuid, with an index of its own or first in one) holds the user''s id. on_conflict: move (all rows go to the survivor; where a constraint forbids that, the merge is refused), keep (they go, but for those that collide with a row of the survivor by a unique index, which are deleted), refuse (where both accounts have rows, the merge is refused). Call it as the owner of the table; again, to change on_conflict. It grants auth_merger, as whom merges run, select, delete and update of that column, and adds a policy for the two accounts at hand. To end it: drop that policy (auth_merger_<column>). Raises validation_failed (WX001: not a table, not yours, no such column, no index, restrictive policies).';
+  'Lets merges take along the rows of a table of the application whose user_column (uuid, with an index of its own or first in one) holds the user''s id. on_conflict: move (all rows go to the survivor; where a constraint forbids that, the merge is refused), keep (they go, but for those that collide with a row of the survivor by a unique index, which are deleted), refuse (where both accounts have rows, the merge is refused). Call it as the owner of the table, who has to be the owner of the schema auth too, or a member of service_role; again, to change on_conflict. It grants auth_merger, as whom merges run, select, delete and update of that column, and adds a policy for the two accounts at hand. To end it: drop that policy (auth_merger_<column>). Raises validation_failed (WX001: not a table, not yours, no such column, no index, restrictive policies).';

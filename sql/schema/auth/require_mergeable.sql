@@ -8,7 +8,7 @@ begin
     where p.polrelid = p_table and not p.polpermissive
       and (p.polroles = '{0}' or 'auth_merger'::regrole = any (p.polroles))
   ) then
-    raise exception 'Restrictive policies of % would hide rows from a merge', p_table::regclass using errcode = 'WX001',
+    raise exception 'Restrictive policies of % would hide rows from a merge', p_table::regclass using errcode = 'WX001', table = p_table::regclass::text,
       hint = 'Name the roles whom they are for (to authenticated, anon), instead of all.';
   end if;
 end

@@ -50,7 +50,10 @@ begin
   end if;
   perform auth_private.merge_users(v_seen.merged, v_seen.survivor, 'user', null, 'unionid');
   return true;
-exception when sqlstate 'WX001' or sqlstate 'WX005' or sqlstate 'WX007' or lock_not_available then
+exception when others then
+  -- Whatever the application forbids must not keep anybody from signing in.
+  if sqlstate ~ '^40' then raise; end if;
+  raise log 'Two accounts of one person were not merged: %', sqlstate;
   return false;
 end
 $$;
@@ -60,4 +63,4 @@ grant execute on function auth_private.merge_by_unionid() to auth_signer;
 alter function auth_private.merge_by_unionid() owner to auth_merger;
 
 comment on function auth_private.merge_by_unionid() is
-  'Makes one account of two that WeChat says are one person''s: that of the openid that signs in, and that of its unionid. Answers whether it did; not where one of them is banned, where they have different phones, where both have an openid in one app, or where rows of the application cannot go.';
+  'Makes one account of two that WeChat says are one person''s: that of the openid that signs in, and that of its unionid. Answers whether it did; not where one of them is banned, where they have different phones, where both have an openid in one app, or where the application forbids it in any way.';

@@ -12,6 +12,10 @@ declare
   v_dropped bigint;
 begin
   perform auth.require_mergeable(p_table);
+  if coalesce(p_on_conflict not in ('move', 'keep', 'refuse'), true) then
+    raise exception 'The table % is registered without its on_conflict', p_table using errcode = 'WX001', table = p_table::text,
+      hint = 'The comment of its policy said so: register it again.';
+  end if;
   dropped := 0;
   if p_on_conflict = 'refuse' then
     execute format('select exists (select from %1$s where %2$I = $1) and exists (select from %1$s where %2$I = $2)', p_table, p_column)
@@ -45,7 +49,7 @@ exception
       hint = 'Delete what is there twice; or register the table with on_conflict => ''keep'', if the survivor''s rows may win.';
   when others then
     -- Locks, a shutdown, a full disk: the same merge may succeed later.
-    if sqlstate ~ '^(40|53|55|57|58|WX)' then raise; end if;
+    if sqlstate ~ '^(40|53|55006|55P03|57|58|WX)' then raise; end if;
     raise exception 'Rows of the table % cannot be moved: % (%)', p_table, auth_private.mask_phones_in(sqlerrm), sqlstate
       using errcode = 'WX001', table = p_table::text;
 end

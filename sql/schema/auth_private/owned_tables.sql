@@ -12,6 +12,10 @@ begin atomic
   join pg_class c on c.oid = p.polrelid
   join pg_namespace n on n.oid = c.relnamespace
   where p.polroles = array(select r.oid from pg_roles r where r.rolname = 'auth_merger')
+    -- Triggers and policies of these tables run as auth_merger: whoever could not merge must not have one of them.
+    and c.relpersistence <> 't'
+    and (c.relowner = (select s.nspowner from pg_namespace s where s.nspname = 'auth') or pg_has_role(c.relowner, (
+      select r.oid from pg_roles r where r.rolname = 'service_role'), 'member'))
     and p.polname like 'auth\_merger\_%' and n.nspname <> all (array['auth', 'auth_private'])
   order by n.nspname, c.relname, a.attname;
 end;
@@ -20,4 +24,4 @@ revoke all on function auth_private.owned_tables() from public;
 grant execute on function auth_private.owned_tables() to auth_merger;
 
 comment on function auth_private.owned_tables() is
-  'The tables that auth.admin_register_owned_table has registered, always in the same order: the table, its column, and what a conflict does.';
+  'The tables that auth.admin_register_owned_table has registered, always in the same order: the table, its column, and what a conflict does. Only those whose owner is also the schema''s, or a member of service_role.';

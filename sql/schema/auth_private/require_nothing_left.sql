@@ -7,6 +7,7 @@ as $$
 declare
   v_schema text;
   v_table text;
+  v_message text;
 begin
   select n.nspname, c.relname into v_schema, v_table
   from pg_constraint f join pg_class c on c.oid = f.conrelid join pg_namespace n on n.oid = c.relnamespace
@@ -19,9 +20,20 @@ begin
     raise exception 'The table %.% follows a user''s id, and is not registered', v_schema, v_table using errcode = 'WX001',
       schema = v_schema, table = v_table, hint = 'Register it: auth.admin_register_owned_table.';
   end if;
+  -- Each key is asked, and would read all of its table.
+  select n.nspname, c.relname into v_schema, v_table
+  from pg_constraint f join pg_class c on c.oid = f.conrelid join pg_namespace n on n.oid = c.relnamespace
+  where f.contype = 'f' and f.confrelid = 'auth.users'::regclass and c.relpages > 10000
+    and not exists (
+      select from pg_index i where i.indrelid = f.conrelid and i.indisvalid and i.indpred is null and i.indkey[0] = f.conkey[1])
+  limit 1;
+  if found then
+    raise exception 'A foreign key of the large table %.% has no index', v_schema, v_table using errcode = 'WX001',
+      schema = v_schema, table = v_table, hint = 'A merge would read all of it: index the column that refers to users.';
+  end if;
   begin
     update auth.users u set id = gen_random_uuid() where u.id = p_user_id;
-    set constraints all immediate;
+    perform auth_private.settle_constraints();
     raise exception using errcode = 'triggered_action_exception';
   exception
     when triggered_action_exception then
@@ -31,6 +43,12 @@ begin
       raise exception 'Rows of the table %.% would stay behind', v_schema, v_table using errcode = 'WX001',
         schema = v_schema, table = v_table,
         hint = 'Register each of its columns that refer to users (auth.admin_register_owned_table), or move the rows yourself first.';
+    when others then
+      -- Constraints of the application that wait for the end of the transaction speak here.
+      if sqlstate ~ '^(40|53|55006|55P03|57|58|WX)' then raise; end if;
+      get stacked diagnostics v_schema = schema_name, v_table = table_name, v_message = message_text;
+      raise exception 'The application forbids it: % (%)', auth_private.mask_phones_in(v_message), sqlstate
+        using errcode = 'WX001', schema = v_schema, table = coalesce(nullif(v_table, ''), 'the application');
   end;
 end
 $$;
