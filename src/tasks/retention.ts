@@ -67,13 +67,10 @@ export const rules: Rule[] = [
   {
     table: 'auth.phone_changes',
     days: ({ phoneHistory }) => phoneHistory,
-    // Not how the present phone came about, however long ago that was.
     text: `
-      delete from auth.phone_changes where id in (
-        select p.id from auth.phone_changes p
-        where ${older('p.changed_at')}
-          and (p.phone is null or p.phone is distinct from (select u.phone from auth.users u where u.id = p.user_id))
-        order by p.changed_at limit ${BATCH} for update of p skip locked)`,
+      delete from auth.phone_changes where id = any (array(
+        select id from auth.phone_changes where ${older('changed_at')}
+        order by changed_at limit ${BATCH} for update skip locked))`,
   },
   {
     table: 'auth.users',

@@ -307,7 +307,10 @@ async function faultsOfHearing(since: string) {
     [since],
   )
   const name = (type: string, user: string, time: string) => `${user} ${type} ${time}`
-  const wanted = told.map(({ type, user_id, created_at }) => name(type, user_id, created_at.toISOString()))
+  // Two of one type within a millisecond look alike, and like one that was told twice.
+  const wanted = [
+    ...new Set(told.map(({ type, user_id, created_at }) => name(type, user_id, created_at.toISOString()))),
+  ]
   const first = [...new Set(heard.map(({ type, timestamp, data }) => name(type, data.user_id, timestamp)))]
   const ofUser = (list: string[], user: string) => list.filter(line => line.startsWith(user))
   return [...new Set(told.map(({ user_id }) => user_id))]
