@@ -24,7 +24,7 @@ export function startRelay(pool: pg.Pool, log: Logger): () => Promise<void> {
 
   const running = (async () => {
     while (!stopped) {
-      const moved = await relayAll(pool).catch((err: unknown) => {
+      const moved = await relay(pool).catch((err: unknown) => {
         log.warn({ err }, 'events could not be relayed; they wait')
         return 0
       })
@@ -39,22 +39,16 @@ export function startRelay(pool: pg.Pool, log: Logger): () => Promise<void> {
   }
 }
 
-/** WeChat's pushes become jobs as events do: of src/tasks/wechat_push.ts. Answers the most that was moved of one kind. */
-async function relayAll(pool: pg.Pool): Promise<number> {
-  const events = await relay(pool)
-  const { rows } = await pool.query<{ moved: number }>({
-    name: 'relay_pushes',
-    text: 'select auth_private.relay_pushes($1) as moved',
-    values: [BATCH],
-  })
-  return Math.max(events, rows[0]!.moved)
-}
+/** Events, and WeChat's pushes, which become jobs of src/tasks/wechat_push.ts. */
+const RELAYS = ['relay_events', 'relay_pushes']
 
+/** Answers the most that was moved of one kind. */
 async function relay(pool: pg.Pool): Promise<number> {
-  const { rows } = await pool.query<{ moved: number }>({
-    name: 'relay_events',
-    text: 'select auth_private.relay_events($1) as moved',
-    values: [BATCH],
-  })
-  return rows[0]!.moved
+  let most = 0
+  for (const name of RELAYS) {
+    const text = `select auth_private.${name}($1) as moved`
+    const { rows } = await pool.query<{ moved: number }>({ name, text, values: [BATCH] })
+    most = Math.max(most, rows[0]!.moved)
+  }
+  return most
 }
