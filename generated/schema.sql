@@ -641,8 +641,7 @@ begin
   end if;
   v_user := auth_private.admin_lock_user(admin_delete_user.user_id, admin_delete_user.reason, is_living => false);
 
-  update auth_private.events e set data = e.data - 'phone'
-  where e.user_id = any (array(select u.id from auth.users u where v_user.id in (u.id, u.merged_into))) and e.data ? 'phone';
+  perform auth_private.forget_told_phones(v_user.id);
   if v_is_hard then
     begin
       with recursive gone as (
@@ -833,9 +832,7 @@ declare
   v_tables text[];
   v_rows bigint[];
 begin
-  if coalesce(admin_merge_users.reason, '') !~ '\S' then
-    raise exception 'A reason is missing' using errcode = 'WX001', hint = 'Say why, for whoever reads the audit log later.';
-  end if;
+  perform auth_private.require_reason(admin_merge_users.reason);
   perform auth_private.lock_merging_users(from_id, into_id);
   begin
     select array_agg(m."table"), array_agg(m.rows) into v_tables, v_rows
@@ -917,10 +914,7 @@ begin
     raise exception '% is not a table of the application', v_table using errcode = 'WX001',
       hint = 'Register tables, and of a partitioned one the table as a whole.';
   end if;
-  if v_class.relpersistence = 't' or not (
-    v_class.relowner = (select n.nspowner from pg_namespace n where n.nspname = 'auth')
-    or pg_has_role(v_class.relowner, 'service_role', 'member')
-  ) then
+  if not auth.owner_may_merge(v_oid) then
     raise exception '% belongs to nobody who may merge', v_table using errcode = 'WX001',
       hint = format('What its triggers do, merges do: grant service_role to %s, if that one is an administrator.', v_class.relowner::regrole);
   end if;
@@ -1049,6 +1043,26 @@ grant execute on function auth.jwt() to auth_merger;
 grant execute on function auth.jwt() to authenticated;
 grant execute on function auth.jwt() to service_role;
 
+-- function auth.owner_may_merge(oid)
+CREATE OR REPLACE FUNCTION auth.owner_may_merge(p_table oid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT ((c.relpersistence <> 't'::"char") AND ((c.relowner = ( SELECT n.nspowner
+            FROM pg_namespace n
+           WHERE (n.nspname = 'auth'::name))) OR pg_has_role(c.relowner, ( SELECT r.oid
+            FROM pg_roles r
+           WHERE (r.rolname = 'service_role'::name)), 'member'::text)))
+    FROM pg_class c
+   WHERE (c.oid = owner_may_merge.p_table);
+END;
+comment on function auth.owner_may_merge(oid) is 'Whether a table is no temporary one, and of somebody who may merge: the owner of the schema auth, or a member of service_role. Its triggers and policies run as auth_merger while a merge moves its rows.';
+revoke execute on function auth.owner_may_merge(oid) from public;
+grant execute on function auth.owner_may_merge(oid) to auth_merger;
+grant execute on function auth.owner_may_merge(oid) to service_role;
+
 -- function auth.require_mergeable(oid)
 CREATE OR REPLACE FUNCTION auth.require_mergeable(p_table oid)
  RETURNS void
@@ -1095,10 +1109,7 @@ AS $function$
 declare
   v_phone text;
 begin
-  if coalesce(support_reveal_phone.reason, '') !~ '\S' then
-    raise exception 'A reason is missing' using errcode = 'WX001',
-      hint = 'Say why, for whoever reads the audit log later.';
-  end if;
+  perform auth_private.require_reason(support_reveal_phone.reason);
   select u.phone into v_phone from auth.users u where u.id = support_reveal_phone.user_id;
   if not found then
     raise exception 'There is no such user' using errcode = 'WX005',
@@ -1554,10 +1565,7 @@ AS $function$
 declare
   v_user auth.users;
 begin
-  if coalesce(p_reason, '') !~ '\S' then
-    raise exception 'A reason is missing' using errcode = 'WX001',
-      hint = 'Say why, for whoever reads the audit log later.';
-  end if;
+  perform auth_private.require_reason(p_reason);
   select * into v_user from auth.users u
   where u.id = p_user_id and (not is_living or u.deleted_at is null and u.merged_into is null)
   for no key update;
@@ -1809,8 +1817,7 @@ begin
   update auth.identities i set provider_id = 'deleted-' || i.id, unionid = null, updated_at = now()
   where i.user_id = v_user.id;
   delete from auth.phone_changes p where p.user_id = v_user.id;
-  update auth_private.events e set data = e.data - 'phone'
-  where e.user_id = any (array(select u.id from auth.users u where v_user.id in (u.id, u.merged_into))) and e.data ? 'phone';
+  perform auth_private.forget_told_phones(v_user.id);
 
   insert into auth.audit_log_entries (action, user_id, actor, session_id)
   values ('user_deleted', v_user.id, 'user', p_session_id);
@@ -1945,6 +1952,22 @@ comment on function auth_private.forget_phone() is 'Takes the phone of the push 
 revoke execute on function auth_private.forget_phone() from public;
 grant execute on function auth_private.forget_phone() to auth_eraser;
 
+-- function auth_private.forget_told_phones(uuid)
+CREATE OR REPLACE FUNCTION auth_private.forget_told_phones(p_user_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  update auth_private.events e set data = e.data - 'phone'
+  where e.user_id = any (array(select u.id from auth.users u where p_user_id in (u.id, u.merged_into))) and e.data ? 'phone';
+end
+$function$;
+comment on function auth_private.forget_told_phones(uuid) is 'Takes the phones out of the events about a user and the accounts that were merged into his: what was told, and what has still to be.';
+revoke execute on function auth_private.forget_told_phones(uuid) from public;
+grant execute on function auth_private.forget_told_phones(uuid) to auth_holder;
+grant execute on function auth_private.forget_told_phones(uuid) to auth_steward;
+
 -- function auth_private.get_user(uuid)
 CREATE OR REPLACE FUNCTION auth_private.get_user(p_session_id uuid)
  RETURNS jsonb
@@ -1990,6 +2013,16 @@ revoke execute on function auth_private.hold_session(uuid,boolean) from public;
 grant execute on function auth_private.hold_session(uuid,boolean) to auth_binder;
 grant execute on function auth_private.hold_session(uuid,boolean) to auth_holder;
 
+-- function auth_private.is_passing(text)
+CREATE OR REPLACE FUNCTION auth_private.is_passing(p_sqlstate text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+RETURN (p_sqlstate ~ '^(40|53|55006|55P03|57|58)'::text);
+comment on function auth_private.is_passing(text) is 'Whether a merge that failed with this SQLSTATE may succeed later: locks, a shutdown, a full disk.';
+revoke execute on function auth_private.is_passing(text) from public;
+grant execute on function auth_private.is_passing(text) to auth_merger;
+
 -- function auth_private.joined_metadata(auth.users,auth.users)
 CREATE OR REPLACE FUNCTION auth_private.joined_metadata(p_from auth.users, p_into auth.users, OUT app_metadata jsonb, OUT user_metadata jsonb, OUT dropped jsonb)
  RETURNS record
@@ -2017,8 +2050,8 @@ comment on function auth_private.joined_metadata(auth.users,auth.users) is 'The 
 revoke execute on function auth_private.joined_metadata(auth.users,auth.users) from public;
 grant execute on function auth_private.joined_metadata(auth.users,auth.users) to auth_merger;
 
--- function auth_private.lock_merging_users(uuid,uuid,uuid)
-CREATE OR REPLACE FUNCTION auth_private.lock_merging_users(p_from uuid, p_into uuid, p_held uuid DEFAULT NULL::uuid)
+-- function auth_private.lock_merging_users(uuid,uuid,boolean)
+CREATE OR REPLACE FUNCTION auth_private.lock_merging_users(p_from uuid, p_into uuid, p_is_held boolean DEFAULT false)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2030,7 +2063,7 @@ begin
   -- Transactions of the application in which one of the two acts: they end before the merge, or begin after it
   -- (auth_private.request_claims).
   foreach v_id in array array[least(p_from, p_into), greatest(p_from, p_into)] loop
-    if p_held is null then
+    if not p_is_held then
       perform pg_advisory_xact_lock(hashtextextended('user:' || v_id, 0));
     elsif not pg_try_advisory_xact_lock(hashtextextended('user:' || v_id, 0)) then
       raise exception 'One of the two accounts is in use' using errcode = 'lock_not_available';
@@ -2040,7 +2073,7 @@ begin
   -- In the order of their ids, so that merges that cross wait for one another; and no account that was merged before, as the
   -- merge of its survivor locks those in no order. Whoever holds a row already waits for none: he fails, gives it up, and comes
   -- again.
-  if p_held is null then
+  if not p_is_held then
     foreach v_id in array array[least(p_from, p_into), greatest(p_from, p_into)] loop
       -- The survivor's key stays, so rows that refer to him may be written meanwhile.
       if v_id = p_into then
@@ -2055,9 +2088,9 @@ begin
   end if;
 end
 $function$;
-comment on function auth_private.lock_merging_users(uuid,uuid,uuid) is 'Makes these two the accounts that auth_merger may change, and locks them. p_held: one of them whose row the transaction has locked already; then nothing is waited for. Raises lock_not_available (55P03).';
-revoke execute on function auth_private.lock_merging_users(uuid,uuid,uuid) from public;
-grant execute on function auth_private.lock_merging_users(uuid,uuid,uuid) to auth_merger;
+comment on function auth_private.lock_merging_users(uuid,uuid,boolean) is 'Makes these two the accounts that auth_merger may change, and locks them. p_is_held: the transaction has locked the row of one of them already; then nothing is waited for. Raises lock_not_available (55P03).';
+revoke execute on function auth_private.lock_merging_users(uuid,uuid,boolean) from public;
+grant execute on function auth_private.lock_merging_users(uuid,uuid,boolean) to auth_merger;
 
 -- function auth_private.mask_phones_in(text)
 CREATE OR REPLACE FUNCTION auth_private.mask_phones_in(p_text text)
@@ -2125,7 +2158,7 @@ begin
     return;
   end if;
 
-  perform auth_private.lock_merging_users(v_from, v_owner.id, p_held => v_from);
+  perform auth_private.lock_merging_users(v_from, v_owner.id, p_is_held => true);
   select * into v_owner from auth.users u where u.id = v_owner.id;
   if v_owner.phone is distinct from p_phone or v_owner.deleted_at is not null or v_owner.merged_into is not null then
     return;
@@ -2225,8 +2258,7 @@ exception
     raise exception 'Rows of the table % collide with rows of the survivor', p_table using errcode = 'WX001', table = p_table::text,
       hint = 'Delete what is there twice; or register the table with on_conflict => ''keep'', if the survivor''s rows may win.';
   when others then
-    -- Locks, a shutdown, a full disk: the same merge may succeed later.
-    if sqlstate ~ '^(40|53|55006|55P03|57|58|WX)' then raise; end if;
+    if auth_private.is_passing(sqlstate) or sqlstate like 'WX%' then raise; end if;
     raise exception 'Rows of the table % cannot be moved: % (%)', p_table, auth_private.mask_phones_in(sqlerrm), sqlstate
       using errcode = 'WX001', table = p_table::text;
 end
@@ -2383,11 +2415,7 @@ BEGIN ATOMIC
       JOIN pg_namespace n ON ((n.oid = c.relnamespace)))
    WHERE ((p.polroles = ARRAY( SELECT r.oid
             FROM pg_roles r
-           WHERE (r.rolname = 'auth_merger'::name))) AND (c.relpersistence <> 't'::"char") AND ((c.relowner = ( SELECT s.nspowner
-            FROM pg_namespace s
-           WHERE (s.nspname = 'auth'::name))) OR pg_has_role(c.relowner, ( SELECT r.oid
-            FROM pg_roles r
-           WHERE (r.rolname = 'service_role'::name)), 'member'::text)) AND (p.polname ~~ 'auth\_merger\_%'::text) AND (n.nspname <> ALL (ARRAY['auth'::text, 'auth_private'::text])))
+           WHERE (r.rolname = 'auth_merger'::name))) AND auth.owner_may_merge(c.oid) AND (p.polname ~~ 'auth\_merger\_%'::text) AND (n.nspname <> ALL (ARRAY['auth'::text, 'auth_private'::text])))
    ORDER BY n.nspname, c.relname, a.attname;
 END;
 comment on function auth_private.owned_tables() is 'The tables that auth.admin_register_owned_table has registered, always in the same order: the table, its column, and what a conflict does. Only those whose owner is also the schema''s, or a member of service_role.';
@@ -2641,7 +2669,7 @@ begin
         hint = 'Register each of its columns that refer to users (auth.admin_register_owned_table), or move the rows yourself first.';
     when others then
       -- Constraints of the application that wait for the end of the transaction speak here.
-      if sqlstate ~ '^(40|53|55006|55P03|57|58|WX)' then raise; end if;
+      if auth_private.is_passing(sqlstate) or sqlstate like 'WX%' then raise; end if;
       get stacked diagnostics v_schema = schema_name, v_table = table_name, v_message = message_text;
       raise exception 'The application forbids it: % (%)', auth_private.mask_phones_in(v_message), sqlstate
         using errcode = 'WX001', schema = v_schema, table = coalesce(nullif(v_table, ''), 'the application');
@@ -2668,6 +2696,26 @@ $function$;
 comment on function auth_private.require_phone(text) is 'Raises validation_failed (WX001) where a text is no phone as administrators have to write it, E.164 with plus.';
 revoke execute on function auth_private.require_phone(text) from public;
 grant execute on function auth_private.require_phone(text) to auth_steward;
+
+-- function auth_private.require_reason(text)
+CREATE OR REPLACE FUNCTION auth_private.require_reason(p_reason text)
+ RETURNS void
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if coalesce(p_reason, '') !~ '\S' then
+    raise exception 'A reason is missing' using errcode = 'WX001',
+      hint = 'Say why, for whoever reads the audit log later.';
+  end if;
+end
+$function$;
+comment on function auth_private.require_reason(text) is 'Raises validation_failed (WX001) where an administrator, or support staff, gives no reason for what goes into the audit log.';
+revoke execute on function auth_private.require_reason(text) from public;
+grant execute on function auth_private.require_reason(text) to auth_merger;
+grant execute on function auth_private.require_reason(text) to auth_revealer;
+grant execute on function auth_private.require_reason(text) to auth_steward;
 
 -- function auth_private.session_user_id()
 CREATE OR REPLACE FUNCTION auth_private.session_user_id()

@@ -23,6 +23,7 @@
 
 \ir schema/auth_private/mask_phone.sql
 \ir schema/auth_private/mask_phones_in.sql
+\ir schema/auth_private/require_reason.sql
 \ir schema/auth_private/user_json.sql
 \ir schema/auth_private/merge_metadata.sql
 
@@ -46,11 +47,14 @@
 \ir schema/auth_private/update_user.sql
 \ir schema/auth_private/wechat_bind_account.sql
 \ir schema/auth_private/unlink_identity.sql
+\ir schema/auth_private/forget_told_phones.sql
 \ir schema/auth_private/delete_user.sql
 
 \ir schema/auth_private/settle_constraints.sql
 \ir schema/auth_private/lock_merging_users.sql
 \ir schema/auth_private/joined_metadata.sql
+\ir schema/auth_private/is_passing.sql
+\ir schema/auth/owner_may_merge.sql
 \ir schema/auth/require_mergeable.sql
 \ir schema/auth/admin_register_owned_table.sql
 \ir schema/auth_private/owned_tables.sql

@@ -104,7 +104,76 @@ alter function auth_private.settle_constraints() owner to auth_claims;
 comment on function auth_private.settle_constraints() is
   'Lets what waits for the end of the transaction happen now, as a role that may do nothing. Raises what constraints and triggers of the application raise.';
 
-create function auth_private.lock_merging_users(p_from uuid, p_into uuid, p_held uuid default null) returns void
+create function auth_private.require_reason(p_reason text) returns void
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if coalesce(p_reason, '') !~ '\S' then
+    raise exception 'A reason is missing' using errcode = 'WX001',
+      hint = 'Say why, for whoever reads the audit log later.';
+  end if;
+end
+$$;
+
+revoke all on function auth_private.require_reason(text) from public;
+grant execute on function auth_private.require_reason(text) to auth_merger, auth_steward;
+
+comment on function auth_private.require_reason(text) is
+  'Raises validation_failed (WX001) where an administrator, or support staff, gives no reason for what goes into the audit log.';
+
+create or replace function auth_private.admin_lock_user(p_user_id uuid, p_reason text, is_living boolean default true) returns auth.users
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_user auth.users;
+begin
+  perform auth_private.require_reason(p_reason);
+  select * into v_user from auth.users u
+  where u.id = p_user_id and (not is_living or u.deleted_at is null and u.merged_into is null)
+  for no key update;
+  if not found then
+    raise exception 'There is no such user' using errcode = 'WX005',
+      hint = 'auth.admin_find_user finds users by phone, id or openid.';
+  end if;
+  return v_user;
+end
+$$;
+
+revoke all on function auth_private.admin_lock_user(uuid, text, boolean) from public;
+grant execute on function auth_private.admin_lock_user(uuid, text, boolean) to auth_steward;
+
+comment on function auth_private.admin_lock_user(uuid, text, boolean) is
+  'The user, living unless is_living is false, locked for an administrator''s change. Raises validation_failed (WX001: no reason) and user_not_found (WX005).';
+
+create function auth_private.is_passing(p_sqlstate text) returns boolean
+language sql immutable
+return p_sqlstate ~ '^(40|53|55006|55P03|57|58)';
+
+revoke all on function auth_private.is_passing(text) from public;
+grant execute on function auth_private.is_passing(text) to auth_merger;
+
+comment on function auth_private.is_passing(text) is
+  'Whether a merge that failed with this SQLSTATE may succeed later: locks, a shutdown, a full disk.';
+
+create function auth.owner_may_merge(p_table oid) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select c.relpersistence <> 't' and (
+    c.relowner = (select n.nspowner from pg_namespace n where n.nspname = 'auth')
+    or pg_has_role(c.relowner, (select r.oid from pg_roles r where r.rolname = 'service_role'), 'member'))
+  from pg_class c where c.oid = p_table;
+end;
+
+revoke all on function auth.owner_may_merge(oid) from public;
+grant execute on function auth.owner_may_merge(oid) to service_role, auth_merger;
+
+comment on function auth.owner_may_merge(oid) is
+  'Whether a table is no temporary one, and of somebody who may merge: the owner of the schema auth, or a member of service_role. Its triggers and policies run as auth_merger while a merge moves its rows.';
+
+create function auth_private.lock_merging_users(p_from uuid, p_into uuid, p_is_held boolean default false) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -115,7 +184,7 @@ begin
   -- Transactions of the application in which one of the two acts: they end before the merge, or begin after it
   -- (auth_private.request_claims).
   foreach v_id in array array[least(p_from, p_into), greatest(p_from, p_into)] loop
-    if p_held is null then
+    if not p_is_held then
       perform pg_advisory_xact_lock(hashtextextended('user:' || v_id, 0));
     elsif not pg_try_advisory_xact_lock(hashtextextended('user:' || v_id, 0)) then
       raise exception 'One of the two accounts is in use' using errcode = 'lock_not_available';
@@ -125,7 +194,7 @@ begin
   -- In the order of their ids, so that merges that cross wait for one another; and no account that was merged before, as the
   -- merge of its survivor locks those in no order. Whoever holds a row already waits for none: he fails, gives it up, and comes
   -- again.
-  if p_held is null then
+  if not p_is_held then
     foreach v_id in array array[least(p_from, p_into), greatest(p_from, p_into)] loop
       -- The survivor's key stays, so rows that refer to him may be written meanwhile.
       if v_id = p_into then
@@ -141,11 +210,11 @@ begin
 end
 $$;
 
-revoke all on function auth_private.lock_merging_users(uuid, uuid, uuid) from public;
-grant execute on function auth_private.lock_merging_users(uuid, uuid, uuid) to auth_merger;
+revoke all on function auth_private.lock_merging_users(uuid, uuid, boolean) from public;
+grant execute on function auth_private.lock_merging_users(uuid, uuid, boolean) to auth_merger;
 
-comment on function auth_private.lock_merging_users(uuid, uuid, uuid) is
-  'Makes these two the accounts that auth_merger may change, and locks them. p_held: one of them whose row the transaction has locked already; then nothing is waited for. Raises lock_not_available (55P03).';
+comment on function auth_private.lock_merging_users(uuid, uuid, boolean) is
+  'Makes these two the accounts that auth_merger may change, and locks them. p_is_held: the transaction has locked the row of one of them already; then nothing is waited for. Raises lock_not_available (55P03).';
 
 create function auth_private.joined_metadata(
   p_from auth.users, p_into auth.users, out app_metadata jsonb, out user_metadata jsonb, out dropped jsonb
@@ -226,10 +295,7 @@ begin
     raise exception '% is not a table of the application', v_table using errcode = 'WX001',
       hint = 'Register tables, and of a partitioned one the table as a whole.';
   end if;
-  if v_class.relpersistence = 't' or not (
-    v_class.relowner = (select n.nspowner from pg_namespace n where n.nspname = 'auth')
-    or pg_has_role(v_class.relowner, 'service_role', 'member')
-  ) then
+  if not auth.owner_may_merge(v_oid) then
     raise exception '% belongs to nobody who may merge', v_table using errcode = 'WX001',
       hint = format('What its triggers do, merges do: grant service_role to %s, if that one is an administrator.', v_class.relowner::regrole);
   end if;
@@ -287,10 +353,7 @@ begin atomic
   join pg_class c on c.oid = p.polrelid
   join pg_namespace n on n.oid = c.relnamespace
   where p.polroles = array(select r.oid from pg_roles r where r.rolname = 'auth_merger')
-    -- Triggers and policies of these tables run as auth_merger: whoever could not merge must not have one of them.
-    and c.relpersistence <> 't'
-    and (c.relowner = (select s.nspowner from pg_namespace s where s.nspname = 'auth') or pg_has_role(c.relowner, (
-      select r.oid from pg_roles r where r.rolname = 'service_role'), 'member'))
+    and auth.owner_may_merge(c.oid)
     and p.polname like 'auth\_merger\_%' and n.nspname <> all (array['auth', 'auth_private'])
   order by n.nspname, c.relname, a.attname;
 end;
@@ -381,8 +444,7 @@ exception
     raise exception 'Rows of the table % collide with rows of the survivor', p_table using errcode = 'WX001', table = p_table::text,
       hint = 'Delete what is there twice; or register the table with on_conflict => ''keep'', if the survivor''s rows may win.';
   when others then
-    -- Locks, a shutdown, a full disk: the same merge may succeed later.
-    if sqlstate ~ '^(40|53|55006|55P03|57|58|WX)' then raise; end if;
+    if auth_private.is_passing(sqlstate) or sqlstate like 'WX%' then raise; end if;
     raise exception 'Rows of the table % cannot be moved: % (%)', p_table, auth_private.mask_phones_in(sqlerrm), sqlstate
       using errcode = 'WX001', table = p_table::text;
 end
@@ -441,7 +503,7 @@ begin
         hint = 'Register each of its columns that refer to users (auth.admin_register_owned_table), or move the rows yourself first.';
     when others then
       -- Constraints of the application that wait for the end of the transaction speak here.
-      if sqlstate ~ '^(40|53|55006|55P03|57|58|WX)' then raise; end if;
+      if auth_private.is_passing(sqlstate) or sqlstate like 'WX%' then raise; end if;
       get stacked diagnostics v_schema = schema_name, v_table = table_name, v_message = message_text;
       raise exception 'The application forbids it: % (%)', auth_private.mask_phones_in(v_message), sqlstate
         using errcode = 'WX001', schema = v_schema, table = coalesce(nullif(v_table, ''), 'the application');
@@ -590,9 +652,7 @@ declare
   v_tables text[];
   v_rows bigint[];
 begin
-  if coalesce(admin_merge_users.reason, '') !~ '\S' then
-    raise exception 'A reason is missing' using errcode = 'WX001', hint = 'Say why, for whoever reads the audit log later.';
-  end if;
+  perform auth_private.require_reason(admin_merge_users.reason);
   perform auth_private.lock_merging_users(from_id, into_id);
   begin
     select array_agg(m."table"), array_agg(m.rows) into v_tables, v_rows
@@ -701,7 +761,7 @@ begin
     return;
   end if;
 
-  perform auth_private.lock_merging_users(v_from, v_owner.id, p_held => v_from);
+  perform auth_private.lock_merging_users(v_from, v_owner.id, p_is_held => true);
   select * into v_owner from auth.users u where u.id = v_owner.id;
   if v_owner.phone is distinct from p_phone or v_owner.deleted_at is not null or v_owner.merged_into is not null then
     return;

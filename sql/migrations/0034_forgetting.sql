@@ -1,5 +1,22 @@
 grant create on schema auth, auth_private to auth_holder, auth_merger, auth_steward;
 
+-- As whoever deletes: his policies say whose events these may be.
+create function auth_private.forget_told_phones(p_user_id uuid) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  update auth_private.events e set data = e.data - 'phone'
+  where e.user_id = any (array(select u.id from auth.users u where p_user_id in (u.id, u.merged_into))) and e.data ? 'phone';
+end
+$$;
+
+revoke all on function auth_private.forget_told_phones(uuid) from public;
+grant execute on function auth_private.forget_told_phones(uuid) to auth_holder, auth_steward;
+
+comment on function auth_private.forget_told_phones(uuid) is
+  'Takes the phones out of the events about a user and the accounts that were merged into his: what was told, and what has still to be.';
+
 -- One statement. Before: src/rpc/delete_current_user.ts.
 create or replace function auth_private.delete_user(p_session_id uuid) returns void
 language plpgsql security definer volatile
@@ -13,8 +30,7 @@ begin
   update auth.identities i set provider_id = 'deleted-' || i.id, unionid = null, updated_at = now()
   where i.user_id = v_user.id;
   delete from auth.phone_changes p where p.user_id = v_user.id;
-  update auth_private.events e set data = e.data - 'phone'
-  where e.user_id = any (array(select u.id from auth.users u where v_user.id in (u.id, u.merged_into))) and e.data ? 'phone';
+  perform auth_private.forget_told_phones(v_user.id);
 
   insert into auth.audit_log_entries (action, user_id, actor, session_id)
   values ('user_deleted', v_user.id, 'user', p_session_id);
@@ -48,8 +64,7 @@ begin
   end if;
   v_user := auth_private.admin_lock_user(admin_delete_user.user_id, admin_delete_user.reason, is_living => false);
 
-  update auth_private.events e set data = e.data - 'phone'
-  where e.user_id = any (array(select u.id from auth.users u where v_user.id in (u.id, u.merged_into))) and e.data ? 'phone';
+  perform auth_private.forget_told_phones(v_user.id);
   if v_is_hard then
     begin
       with recursive gone as (

@@ -37,6 +37,7 @@ grant usage on schema auth to auth_revealer, support;
 grant usage on schema auth_private to auth_revealer;
 
 grant execute on function auth_private.mask_phone(text) to auth_revealer;
+grant execute on function auth_private.require_reason(text) to auth_revealer;
 grant execute on function auth_private.mask_phones_in(text) to auth_revealer;
 grant insert (action, user_id, actor, session_id, details) on auth.audit_log_entries to auth_revealer;
 -- auth_revealer: the phone of anybody, and that somebody has seen it.

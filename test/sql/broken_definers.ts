@@ -190,15 +190,17 @@ export const broken: Record<string, Breakage[]> = {
     ['whom it deletes', 'updated_at = now() where u.id = v_user.id', 'updated_at = now()'],
     ['whose identities it makes useless', 'where i.user_id = v_user.id', ''],
     ['whose history of phones it empties', 'where p.user_id = v_user.id', ''],
+    ['whose sessions it ends', 'where s.user_id = v_user.id', ''],
     [
       'whose phones it takes out of events',
-      'where e.user_id = any (array(select u.id from auth.users u where v_user.id in (u.id, u.merged_into))) and',
+      'where e.user_id = any (array(select u.id from auth.users u where p_user_id in (u.id, u.merged_into))) and',
       'where',
+      'auth_private.forget_told_phones(uuid)',
     ],
-    ['whose sessions it ends', 'where s.user_id = v_user.id', ''],
-  ].map(([what, piece, replacement]) => ({
+  ].map(([what, piece, replacement, inside = 'auth_private.delete_user(uuid)']) => ({
     what: what!,
     pieces: [[piece!, replacement!]],
+    inside,
     call: (client, { sessionId }) => client.query('select auth_private.delete_user($1)', [sessionId]),
   })),
   'auth_private.wechat_apply_push(bigint)': [

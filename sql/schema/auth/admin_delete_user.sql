@@ -14,8 +14,7 @@ begin
   end if;
   v_user := auth_private.admin_lock_user(admin_delete_user.user_id, admin_delete_user.reason, is_living => false);
 
-  update auth_private.events e set data = e.data - 'phone'
-  where e.user_id = any (array(select u.id from auth.users u where v_user.id in (u.id, u.merged_into))) and e.data ? 'phone';
+  perform auth_private.forget_told_phones(v_user.id);
   if v_is_hard then
     begin
       with recursive gone as (

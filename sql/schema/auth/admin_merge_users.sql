@@ -7,9 +7,7 @@ declare
   v_tables text[];
   v_rows bigint[];
 begin
-  if coalesce(admin_merge_users.reason, '') !~ '\S' then
-    raise exception 'A reason is missing' using errcode = 'WX001', hint = 'Say why, for whoever reads the audit log later.';
-  end if;
+  perform auth_private.require_reason(admin_merge_users.reason);
   perform auth_private.lock_merging_users(from_id, into_id);
   begin
     select array_agg(m."table"), array_agg(m.rows) into v_tables, v_rows

@@ -26,10 +26,7 @@ begin
     raise exception '% is not a table of the application', v_table using errcode = 'WX001',
       hint = 'Register tables, and of a partitioned one the table as a whole.';
   end if;
-  if v_class.relpersistence = 't' or not (
-    v_class.relowner = (select n.nspowner from pg_namespace n where n.nspname = 'auth')
-    or pg_has_role(v_class.relowner, 'service_role', 'member')
-  ) then
+  if not auth.owner_may_merge(v_oid) then
     raise exception '% belongs to nobody who may merge', v_table using errcode = 'WX001',
       hint = format('What its triggers do, merges do: grant service_role to %s, if that one is an administrator.', v_class.relowner::regrole);
   end if;

@@ -5,10 +5,7 @@ as $$
 declare
   v_phone text;
 begin
-  if coalesce(support_reveal_phone.reason, '') !~ '\S' then
-    raise exception 'A reason is missing' using errcode = 'WX001',
-      hint = 'Say why, for whoever reads the audit log later.';
-  end if;
+  perform auth_private.require_reason(support_reveal_phone.reason);
   select u.phone into v_phone from auth.users u where u.id = support_reveal_phone.user_id;
   if not found then
     raise exception 'There is no such user' using errcode = 'WX005',

@@ -5,10 +5,7 @@ as $$
 declare
   v_user auth.users;
 begin
-  if coalesce(p_reason, '') !~ '\S' then
-    raise exception 'A reason is missing' using errcode = 'WX001',
-      hint = 'Say why, for whoever reads the audit log later.';
-  end if;
+  perform auth_private.require_reason(p_reason);
   select * into v_user from auth.users u
   where u.id = p_user_id and (not is_living or u.deleted_at is null and u.merged_into is null)
   for no key update;

@@ -11,8 +11,7 @@ begin
   update auth.identities i set provider_id = 'deleted-' || i.id, unionid = null, updated_at = now()
   where i.user_id = v_user.id;
   delete from auth.phone_changes p where p.user_id = v_user.id;
-  update auth_private.events e set data = e.data - 'phone'
-  where e.user_id = any (array(select u.id from auth.users u where v_user.id in (u.id, u.merged_into))) and e.data ? 'phone';
+  perform auth_private.forget_told_phones(v_user.id);
 
   insert into auth.audit_log_entries (action, user_id, actor, session_id)
   values ('user_deleted', v_user.id, 'user', p_session_id);

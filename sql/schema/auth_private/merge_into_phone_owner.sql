@@ -17,7 +17,7 @@ begin
     return;
   end if;
 
-  perform auth_private.lock_merging_users(v_from, v_owner.id, p_held => v_from);
+  perform auth_private.lock_merging_users(v_from, v_owner.id, p_is_held => true);
   select * into v_owner from auth.users u where u.id = v_owner.id;
   if v_owner.phone is distinct from p_phone or v_owner.deleted_at is not null or v_owner.merged_into is not null then
     return;

@@ -48,8 +48,7 @@ exception
     raise exception 'Rows of the table % collide with rows of the survivor', p_table using errcode = 'WX001', table = p_table::text,
       hint = 'Delete what is there twice; or register the table with on_conflict => ''keep'', if the survivor''s rows may win.';
   when others then
-    -- Locks, a shutdown, a full disk: the same merge may succeed later.
-    if sqlstate ~ '^(40|53|55006|55P03|57|58|WX)' then raise; end if;
+    if auth_private.is_passing(sqlstate) or sqlstate like 'WX%' then raise; end if;
     raise exception 'Rows of the table % cannot be moved: % (%)', p_table, auth_private.mask_phones_in(sqlerrm), sqlstate
       using errcode = 'WX001', table = p_table::text;
 end

@@ -12,10 +12,7 @@ begin atomic
   join pg_class c on c.oid = p.polrelid
   join pg_namespace n on n.oid = c.relnamespace
   where p.polroles = array(select r.oid from pg_roles r where r.rolname = 'auth_merger')
-    -- Triggers and policies of these tables run as auth_merger: whoever could not merge must not have one of them.
-    and c.relpersistence <> 't'
-    and (c.relowner = (select s.nspowner from pg_namespace s where s.nspname = 'auth') or pg_has_role(c.relowner, (
-      select r.oid from pg_roles r where r.rolname = 'service_role'), 'member'))
+    and auth.owner_may_merge(c.oid)
     and p.polname like 'auth\_merger\_%' and n.nspname <> all (array['auth', 'auth_private'])
   order by n.nspname, c.relname, a.attname;
 end;

@@ -45,7 +45,7 @@ begin
         hint = 'Register each of its columns that refer to users (auth.admin_register_owned_table), or move the rows yourself first.';
     when others then
       -- Constraints of the application that wait for the end of the transaction speak here.
-      if sqlstate ~ '^(40|53|55006|55P03|57|58|WX)' then raise; end if;
+      if auth_private.is_passing(sqlstate) or sqlstate like 'WX%' then raise; end if;
       get stacked diagnostics v_schema = schema_name, v_table = table_name, v_message = message_text;
       raise exception 'The application forbids it: % (%)', auth_private.mask_phones_in(v_message), sqlstate
         using errcode = 'WX001', schema = v_schema, table = coalesce(nullif(v_table, ''), 'the application');
