@@ -129,7 +129,7 @@ test('a subscriber that fails for one user is told about everybody else', async 
     events.push(event)
   })
   await until(
-    async () => (await deliveries(db)).some(({ attempts }) => attempts === 1) && events.length === 9,
+    async () => (await deliveries(db)).every(({ attempts }) => attempts === 1) && events.length === 9,
   )
   expect(whom(events).sort()).toEqual(good.sort())
   expect(await deliveries(db)).toMatchObject([{ user_id: bad, attempts: 1, last_error: 'never' }])
