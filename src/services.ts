@@ -5,7 +5,7 @@ import type { Logger } from './log.ts'
 import { createTokens, makeApiKey, type Tokens } from './tokens/jwt.ts'
 import { createRefreshTokens, type RefreshTokens } from './tokens/refresh_token.ts'
 import { createWechat, type Wechat } from './wechat/client.ts'
-import type { Fetch } from './wechat/http.ts'
+import type { Fetch, Observe } from './wechat/http.ts'
 
 /** What an operation works with; made once a process. */
 export interface Services {
@@ -63,7 +63,11 @@ export async function createServices({ config, ownUrl, log, fetch }: ServiceOpti
     timeoutMs: config.databaseTimeoutMs,
     log,
   })
-  const wechat = createWechat({ config: config.wechat, apiUrl, db, log, fetch })
+  const observers: Observe[] = []
+  const observe: Observe = call => {
+    for (const tell of observers) tell(call)
+  }
+  const wechat = createWechat({ config: config.wechat, apiUrl, db, log, fetch, observe })
   const refreshTokens = createRefreshTokens(config.dataKeys)
   const limits = createLimits(config, db)
   return { config, siteUrl, apiKeys, db, wechat, tokens, refreshTokens, limits, log, close: () => db.close() }

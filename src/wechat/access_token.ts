@@ -106,6 +106,7 @@ async function fetchToken(
   const answer =
     kind === 'stable'
       ? await ask({
+          appid,
           endpoint: 'stable_token',
           method: 'POST',
           url: `${apiUrl}/cgi-bin/stable_token`,
@@ -113,6 +114,7 @@ async function fetchToken(
           signal,
         })
       : await ask({
+          appid,
           endpoint: 'token',
           method: 'GET',
           url: `${apiUrl}/cgi-bin/token?${new URLSearchParams({ grant_type: 'client_credential', appid, secret })}`,

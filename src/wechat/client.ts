@@ -6,7 +6,7 @@ import type { Logger } from '../log.ts'
 import { createAccessTokens } from './access_token.ts'
 import { PhoneAnswer, type PhoneInfo, Session } from './answers.ts'
 import { deadTokenErrcodes } from './errcodes.ts'
-import { createAsk, createFetch, type Fetch } from './http.ts'
+import { createAsk, createFetch, type Fetch, type Observe } from './http.ts'
 import { namingParameter, type UnlimitedQrcode } from './unlimited_qrcode.ts'
 
 export interface WechatOptions {
@@ -17,6 +17,8 @@ export interface WechatOptions {
   log: Logger
   /** Instead of node-fetch. */
   fetch?: Fetch | undefined
+  /** Told of every call of WeChat once it has ended. */
+  observe?: Observe
 }
 
 /** WeChat's server API, as far as this service uses it. Every call ends within `WECHAT_TIMEOUT_MS`. */
@@ -39,8 +41,8 @@ export interface Wechat {
   unlimitedQrcode(appid: string, parameters: UnlimitedQrcode): Promise<Buffer>
 }
 
-export function createWechat({ config, apiUrl, db, log, fetch }: WechatOptions): Wechat {
-  const ask = createAsk(fetch ?? createFetch(config.connectTimeoutMs), log)
+export function createWechat({ config, apiUrl, db, log, fetch, observe = () => {} }: WechatOptions): Wechat {
+  const ask = createAsk(fetch ?? createFetch(config.connectTimeoutMs), log, observe)
   const secretOf = (appid: string) => {
     const secret = Object.hasOwn(config.apps, appid) ? config.apps[appid] : undefined
     if (secret === undefined)
@@ -78,7 +80,7 @@ export function createWechat({ config, apiUrl, db, log, fetch }: WechatOptions):
         })
         const url = `${apiUrl}/sns/jscode2session?${query}`
         const session = Session.safeParse(
-          await ask({ endpoint: 'jscode2session', method: 'GET', url, signal }),
+          await ask({ appid, endpoint: 'jscode2session', method: 'GET', url, signal }),
         )
         if (!session.success)
           throw new AppError('wechat_unavailable', { cause: new Error('jscode2session: nonsense') })
@@ -89,6 +91,7 @@ export function createWechat({ config, apiUrl, db, log, fetch }: WechatOptions):
       withTimeLimit(config.timeoutMs, async signal => {
         const answer = await withToken(appid, '/wxa/business/getuserphonenumber', url =>
           ask({
+            appid,
             endpoint: 'getuserphonenumber',
             method: 'POST',
             url,
@@ -105,6 +108,7 @@ export function createWechat({ config, apiUrl, db, log, fetch }: WechatOptions):
       withTimeLimit(config.timeoutMs, signal =>
         withToken(appid, '/wxa/getwxacodeunlimit', url =>
           ask({
+            appid,
             endpoint: 'getwxacodeunlimit',
             method: 'POST',
             url,

@@ -56,9 +56,33 @@ function limitConnect(agent: http.Agent, connected: 'connect' | 'secureConnect',
   return agent
 }
 
+/** WeChat's interfaces that the service uses. */
+export const ENDPOINTS = [
+  'stable_token',
+  'token',
+  'jscode2session',
+  'getuserphonenumber',
+  'getwxacodeunlimit',
+] as const
+export type Endpoint = (typeof ENDPOINTS)[number]
+
+/** What became of one call, for those who count and measure. */
+export interface WechatCall {
+  appid: string
+  endpoint: Endpoint
+  /** 0: it succeeded; null: WeChat did not answer properly. */
+  errcode: number | null
+  /** Why it did not: a word such as `timeout`, `ECONNRESET`, `HTTP 502`, `nonsense`. */
+  reason?: string
+  /** Milliseconds. */
+  ms: number
+}
+export type Observe = (call: WechatCall) => void
+
 export interface Request {
-  /** For logs and metrics. */
-  endpoint: 'stable_token' | 'token' | 'jscode2session' | 'getuserphonenumber' | 'getwxacodeunlimit'
+  /** Of which app; for those who count, not for WeChat. */
+  appid: string
+  endpoint: Endpoint
   method: 'GET' | 'POST'
   /** Holds secrets, as WeChat wants it: never logged, never in an error. */
   url: string
@@ -69,7 +93,7 @@ export interface Request {
 }
 
 /** Sends requests to WeChat and reads its answers; `ask` gives back what is not an error. */
-export function createAsk(fetch: Fetch, log: Logger) {
+export function createAsk(fetch: Fetch, log: Logger, observe: Observe) {
   /**
    * The parsed body of WeChat's answer, or the image in it. Raises the catalogue's error for an errcode (with it and its
    * rid), and `wechat_unavailable` for time-outs, resets, other statuses and bodies that are neither what is wanted nor an
@@ -78,6 +102,7 @@ export function createAsk(fetch: Fetch, log: Logger) {
   async function ask(request: Request & { image: true }): Promise<Buffer>
   async function ask(request: Request): Promise<Record<string, unknown>>
   async function ask({
+    appid,
     endpoint,
     method,
     url,
@@ -98,14 +123,16 @@ export function createAsk(fetch: Fetch, log: Logger) {
     const status = Status.safeParse(answer)
     if (!status.success) throw unavailable('nonsense')
     const { errcode, errmsg } = status.data
-    const ms = Math.round(performance.now() - started)
+    const ms = elapsed()
     if (errcode !== 0) {
       const text = withoutOurs(errmsg, [...new URL(url).searchParams.values(), ...Object.values(body ?? {})])
       log.warn({ endpoint, errcode, errmsg: text.slice(0, 500), ms }, 'WeChat answered with an error')
+      observe({ appid, endpoint, errcode, ms })
       throw fromErrcode(errcode, errmsg)
     }
     if (image && !picture) throw unavailable('no image')
     log.debug({ endpoint, ms }, 'WeChat answered')
+    observe({ appid, endpoint, errcode, ms })
     return picture ?? (answer as Record<string, unknown>)
 
     async function read() {
@@ -126,9 +153,14 @@ export function createAsk(fetch: Fetch, log: Logger) {
       return bytes
     }
 
+    function elapsed() {
+      return Math.round(performance.now() - started)
+    }
+
     function unavailable(reason: string) {
-      const ms = Math.round(performance.now() - started)
+      const ms = elapsed()
       log.warn({ endpoint, reason, ms }, 'WeChat did not answer properly')
+      observe({ appid, endpoint, errcode: null, reason, ms })
       return new AppError('wechat_unavailable', { cause: new Error(`WeChat ${endpoint}: ${reason}`) })
     }
   }
