@@ -182,14 +182,14 @@ test('any document', async () => {
   const words =
     `{ } ( ) [ ] : = ! | & @ $ ... " """ # , query mutation subscription fragment on type null true 7 0.5
     -1e999 input code wechatSignIn wechatBindPhone currentUser signOut scope id phone session accessToken __schema
-    __typename __type name fields Query User String $v @skip if "${S}" ${S} \\u0000 \u00e9 \u{1f600}`.split(
+    __typename __type name fields Query User String $v @skip if "v-${S}" ${S} \\u0000 \u00e9 \u{1f600}`.split(
       /\s+/,
     )
   await fc.assert(
     fc.asyncProperty(fc.array(fc.constantFrom(...words), { maxLength: 60 }), async soup => {
       const answer = await post('/graphql', JSON.stringify({ query: soup.join(' ') }))
-      // A name at a place for names may come back: nobody writes a code there.
-      judge(answer, [`"${S}"`, `\\"${S}\\"`])
+      // A name at a place for names may come back, in quotes: nobody writes a code there. A value may not.
+      judge(answer, [`v-${S}`])
     }),
     { numRuns: 100 * ROUNDS },
   )
