@@ -429,6 +429,12 @@ create table auth_private.wechat_access_tokens (
   fetched_at timestamp with time zone,
   fetch_id uuid,
   fetching_until timestamp with time zone,
+  dead_token text,
+  forced_at timestamp with time zone,
+  forces integer default 0 not null,
+  failure jsonb,
+  failures integer default 0 not null,
+  retry_at timestamp with time zone,
   constraint wechat_access_tokens_pkey PRIMARY KEY (appid, kind),
   constraint wechat_access_tokens_kind_is_known CHECK ((kind = ANY (ARRAY['stable'::text, 'legacy'::text]))),
   constraint wechat_access_tokens_token_has_its_end CHECK (((access_token IS NULL) = (expires_at IS NULL)))
@@ -442,6 +448,12 @@ comment on column auth_private.wechat_access_tokens.expires_at is 'When WeChat s
 comment on column auth_private.wechat_access_tokens.fetched_at is 'When it was fetched.';
 comment on column auth_private.wechat_access_tokens.fetch_id is 'Which fetch holds the lease: a result that comes after it ran out does not count.';
 comment on column auth_private.wechat_access_tokens.fetching_until is 'One node is fetching, and has until then; null or past: nobody is.';
+comment on column auth_private.wechat_access_tokens.dead_token is 'The token that WeChat refused last, until another one is there: a stable token is handed out again although it is refused.';
+comment on column auth_private.wechat_access_tokens.forced_at is 'When WeChat was last asked for another token although it has one.';
+comment on column auth_private.wechat_access_tokens.forces is 'How often on the day of forced_at, as Beijing counts days.';
+comment on column auth_private.wechat_access_tokens.failure is 'What the last fetch failed with: {code, errcode, rid, advice}; null: it succeeded. Of no secret.';
+comment on column auth_private.wechat_access_tokens.failures is 'How many fetches have failed since one succeeded.';
+comment on column auth_private.wechat_access_tokens.retry_at is 'Nobody fetches before; null: at once.';
 grant select, insert, update on table auth_private.wechat_access_tokens to auth_courier;
 
 -- table auth_private.wechat_codes
@@ -3173,6 +3185,62 @@ comment on function auth_private.wechat_code_outcome(auth_private.wechat_codes,a
 revoke execute on function auth_private.wechat_code_outcome(auth_private.wechat_codes,auth.users) from public;
 grant execute on function auth_private.wechat_code_outcome(auth_private.wechat_codes,auth.users) to auth_binder;
 
+-- function auth_private.wechat_fail_access_token(text,text,uuid,jsonb,integer)
+CREATE OR REPLACE FUNCTION auth_private.wechat_fail_access_token(p_appid text, p_kind text, p_fetch_id uuid, p_failure jsonb, p_wait_ms integer)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ UPDATE auth_private.wechat_access_tokens SET failure = wechat_fail_access_token.p_failure, failures = (wechat_access_tokens.failures + 1), retry_at = (clock_timestamp() + COALESCE(make_interval(secs => (((wechat_fail_access_token.p_wait_ms)::numeric / 1000.0))::double precision),
+         CASE
+             WHEN (wechat_access_tokens.failures = 0) THEN '00:00:00'::interval
+             ELSE (LEAST(((2)::double precision ^ (LEAST((wechat_access_tokens.failures - 1), 5))::double precision), (30)::double precision) * '00:00:01'::interval)
+         END)), fetching_until = NULL::timestamp with time zone, fetch_id = NULL::uuid
+   WHERE ((wechat_access_tokens.appid = wechat_fail_access_token.p_appid) AND (wechat_access_tokens.kind = wechat_fail_access_token.p_kind) AND (wechat_access_tokens.fetch_id = wechat_fail_access_token.p_fetch_id));
+END;
+comment on function auth_private.wechat_fail_access_token(text,text,uuid,jsonb,integer) is 'Ends a fetch that failed: p_failure says why (auth_private.wechat_access_tokens.failure), and nobody tries again for p_wait_ms milliseconds; null: not at all after the first failure, then for 1, 2, 4 … 30 seconds. Nothing happens where the lease of p_fetch_id ran out and another fetch has begun.';
+revoke execute on function auth_private.wechat_fail_access_token(text,text,uuid,jsonb,integer) from public;
+grant execute on function auth_private.wechat_fail_access_token(text,text,uuid,jsonb,integer) to authenticator;
+alter function auth_private.wechat_fail_access_token(text,text,uuid,jsonb,integer) owner to auth_courier;
+
+-- function auth_private.wechat_force_access_token(text,text,uuid,integer,integer)
+CREATE OR REPLACE FUNCTION auth_private.wechat_force_access_token(p_appid text, p_kind text, p_fetch_id uuid, p_interval_ms integer, p_a_day integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_row auth_private.wechat_access_tokens;
+  v_now timestamptz := clock_timestamp();
+  v_midnight timestamptz := (date_trunc('day', v_now at time zone 'Asia/Shanghai')) at time zone 'Asia/Shanghai';
+  v_wait interval := '0';
+begin
+  select * into v_row from auth_private.wechat_access_tokens t
+  where t.appid = p_appid and t.kind = p_kind and t.fetch_id = p_fetch_id
+  for update;
+  if not found then
+    return null;
+  end if;
+
+  if v_row.forced_at >= v_midnight and v_row.forces >= p_a_day then
+    v_wait := v_midnight + interval '1 day' - v_now;
+  elsif v_row.forced_at > v_now - make_interval(secs => p_interval_ms / 1000.0) then
+    v_wait := v_row.forced_at + make_interval(secs => p_interval_ms / 1000.0) - v_now;
+  else
+    update auth_private.wechat_access_tokens t
+    set forced_at = v_now, forces = case when t.forced_at >= v_midnight then t.forces + 1 else 1 end
+    where t.appid = p_appid and t.kind = p_kind;
+  end if;
+  return ceil(extract(epoch from v_wait) * 1000);
+end
+$function$;
+comment on function auth_private.wechat_force_access_token(text,text,uuid,integer,integer) is 'Whether the process that fetches under the name p_fetch_id may have WeChat replace a token that it has refused although it hands it out: 0, and it is counted; else so many milliseconds have to pass. At most once in p_interval_ms milliseconds and p_a_day times a day of Beijing. Null: the lease ran out.';
+revoke execute on function auth_private.wechat_force_access_token(text,text,uuid,integer,integer) from public;
+grant execute on function auth_private.wechat_force_access_token(text,text,uuid,integer,integer) to authenticator;
+alter function auth_private.wechat_force_access_token(text,text,uuid,integer,integer) owner to auth_courier;
+
 -- function auth_private.wechat_put_access_token(text,text,uuid,text,integer)
 CREATE OR REPLACE FUNCTION auth_private.wechat_put_access_token(p_appid text, p_kind text, p_fetch_id uuid, p_access_token text, p_expires_in integer)
  RETURNS timestamp with time zone
@@ -3188,11 +3256,27 @@ BEGIN ATOMIC
          CASE
              WHEN (wechat_put_access_token.p_access_token IS NULL) THEN wechat_access_tokens.fetched_at
              ELSE clock_timestamp()
+         END, dead_token =
+         CASE
+             WHEN (wechat_put_access_token.p_access_token IS NULL) THEN wechat_access_tokens.dead_token
+             ELSE NULL::text
+         END, failure =
+         CASE
+             WHEN (wechat_put_access_token.p_access_token IS NULL) THEN wechat_access_tokens.failure
+             ELSE NULL::jsonb
+         END, failures =
+         CASE
+             WHEN (wechat_put_access_token.p_access_token IS NULL) THEN wechat_access_tokens.failures
+             ELSE 0
+         END, retry_at =
+         CASE
+             WHEN (wechat_put_access_token.p_access_token IS NULL) THEN wechat_access_tokens.retry_at
+             ELSE NULL::timestamp with time zone
          END, fetching_until = NULL::timestamp with time zone, fetch_id = NULL::uuid
    WHERE ((wechat_access_tokens.appid = wechat_put_access_token.p_appid) AND (wechat_access_tokens.kind = wechat_put_access_token.p_kind) AND (wechat_access_tokens.fetch_id = wechat_put_access_token.p_fetch_id))
    RETURNING wechat_access_tokens.expires_at;
 END;
-comment on function auth_private.wechat_put_access_token(text,text,uuid,text,integer) is 'Ends a fetch: stores the token, good for p_expires_in seconds, and answers when it ends. A null token says that the fetch failed, so that another node may try. Nothing happens, and null is answered, where the lease of p_fetch_id ran out and another fetch has begun.';
+comment on function auth_private.wechat_put_access_token(text,text,uuid,text,integer) is 'Ends a fetch: stores the token, good for p_expires_in seconds, and answers when it ends. A null token says that the fetch failed, so that another node may try (nodes of the version before; the others call wechat_fail_access_token). Nothing happens, and null is answered, where the lease of p_fetch_id ran out and another fetch has begun.';
 revoke execute on function auth_private.wechat_put_access_token(text,text,uuid,text,integer) from public;
 grant execute on function auth_private.wechat_put_access_token(text,text,uuid,text,integer) to authenticator;
 alter function auth_private.wechat_put_access_token(text,text,uuid,text,integer) owner to auth_courier;
@@ -3362,8 +3446,8 @@ comment on function auth_private.wechat_sign_in(text,text,text) is 'The former s
 revoke execute on function auth_private.wechat_sign_in(text,text,text) from public;
 grant execute on function auth_private.wechat_sign_in(text,text,text) to authenticator;
 
--- function auth_private.wechat_take_access_token(text,text,text,uuid,integer)
-CREATE OR REPLACE FUNCTION auth_private.wechat_take_access_token(p_appid text, p_kind text, p_dead_token text, p_fetch_id uuid, p_lease_ms integer, OUT access_token text, OUT expires_at timestamp with time zone, OUT must_fetch boolean)
+-- function auth_private.wechat_take_access_token(text,text,text,uuid,integer,integer)
+CREATE OR REPLACE FUNCTION auth_private.wechat_take_access_token(p_appid text, p_kind text, p_dead_token text, p_fetch_id uuid, p_lease_ms integer, p_margin_ms integer, OUT access_token text, OUT expires_at timestamp with time zone, OUT must_fetch boolean, OUT dead_token text, OUT failure jsonb, OUT retry_ms integer)
  RETURNS record
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -3371,34 +3455,56 @@ CREATE OR REPLACE FUNCTION auth_private.wechat_take_access_token(p_appid text, p
 AS $function$
 declare
   v_row auth_private.wechat_access_tokens;
-  v_until timestamptz := clock_timestamp() + make_interval(secs => p_lease_ms / 1000.0);
+  v_now timestamptz;
 begin
   insert into auth_private.wechat_access_tokens (appid, kind) values (p_appid, p_kind) on conflict do nothing;
 
   -- Compare and swap: only while this very token is the current one does its death concern anybody.
   update auth_private.wechat_access_tokens t
-  set access_token = null, expires_at = null
+  set dead_token = t.access_token, access_token = null, expires_at = null, retry_at = null
   where t.appid = p_appid and t.kind = p_kind and t.access_token = p_dead_token;
 
-  -- Five minutes before the end WeChat hands out the next token while this one still works.
+  -- Before its end WeChat hands out the next token while this one still works. One that is in its last minutes as soon as it is
+  -- there is not asked for again and again.
+  v_now := clock_timestamp();
   update auth_private.wechat_access_tokens t
-  set fetching_until = v_until, fetch_id = p_fetch_id
+  set fetching_until = v_now + make_interval(secs => p_lease_ms / 1000.0), fetch_id = p_fetch_id
   where t.appid = p_appid and t.kind = p_kind
-    and (t.expires_at is null or t.expires_at < clock_timestamp() + interval '5 minutes')
-    and (t.fetching_until is null or t.fetching_until < clock_timestamp());
+    and (t.expires_at is null or t.expires_at <= v_now
+      or t.expires_at < v_now + make_interval(secs => p_margin_ms / 1000.0) and t.fetched_at < v_now - interval '30 seconds')
+    and (t.fetching_until is null or t.fetching_until < v_now)
+    and (t.retry_at is null or t.retry_at <= v_now);
   must_fetch := found;
 
   select * into v_row from auth_private.wechat_access_tokens t where t.appid = p_appid and t.kind = p_kind;
-  if v_row.expires_at > clock_timestamp() then
+  dead_token := v_row.dead_token;
+  if v_row.expires_at > v_now then
     access_token := v_row.access_token;
     expires_at := v_row.expires_at;
+  elsif v_row.retry_at > v_now then
+    failure := v_row.failure;
+    retry_ms := ceil(extract(epoch from v_row.retry_at - v_now) * 1000);
   end if;
 end
 $function$;
-comment on function auth_private.wechat_take_access_token(text,text,text,uuid,integer) is 'The app''s current access token (null: there is none), its end, and whether the caller is the one node that must fetch the next one, for which it has p_lease_ms milliseconds under the name p_fetch_id. p_dead_token: a token that WeChat has refused; it is dropped if it still is the current one.';
+comment on function auth_private.wechat_take_access_token(text,text,text,uuid,integer,integer) is 'The app''s current access token (null: there is none), its end, and whether the caller is the one process that must fetch the next one, for which it has p_lease_ms milliseconds under the name p_fetch_id; that is so p_margin_ms milliseconds before the end. p_dead_token: a token that WeChat has refused; it is dropped if it still is the current one. dead_token: the last one that was. failure, retry_ms: there is no token, why the last fetch failed, and that nobody fetches for so many milliseconds.';
+revoke execute on function auth_private.wechat_take_access_token(text,text,text,uuid,integer,integer) from public;
+grant execute on function auth_private.wechat_take_access_token(text,text,text,uuid,integer,integer) to authenticator;
+alter function auth_private.wechat_take_access_token(text,text,text,uuid,integer,integer) owner to auth_courier;
+
+-- function auth_private.wechat_take_access_token(text,text,text,uuid,integer)
+CREATE OR REPLACE FUNCTION auth_private.wechat_take_access_token(p_appid text, p_kind text, p_dead_token text, p_fetch_id uuid, p_lease_ms integer, OUT access_token text, OUT expires_at timestamp with time zone, OUT must_fetch boolean)
+ RETURNS record
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT t.access_token,
+     t.expires_at,
+     t.must_fetch
+    FROM auth_private.wechat_take_access_token(wechat_take_access_token.p_appid, wechat_take_access_token.p_kind, wechat_take_access_token.p_dead_token, wechat_take_access_token.p_fetch_id, wechat_take_access_token.p_lease_ms, 300000) t(access_token, expires_at, must_fetch, dead_token, failure, retry_ms);
+END;
+comment on function auth_private.wechat_take_access_token(text,text,text,uuid,integer) is 'The former signature, for nodes of the version before. It tells of no failure.';
 revoke execute on function auth_private.wechat_take_access_token(text,text,text,uuid,integer) from public;
 grant execute on function auth_private.wechat_take_access_token(text,text,text,uuid,integer) to authenticator;
-alter function auth_private.wechat_take_access_token(text,text,text,uuid,integer) owner to auth_courier;
 
 -- function auth_private.wechat_unbind_phone(uuid)
 CREATE OR REPLACE FUNCTION auth_private.wechat_unbind_phone(p_session_id uuid)

@@ -73,11 +73,13 @@
 \ir schema/auth_private/wechat_claim_code.sql
 \ir schema/auth_private/wechat_release_code.sql
 \ir schema/auth_private/wechat_bind_phone.sql
-\ir schema/auth_private/former_signatures.sql
 \ir schema/auth_private/wechat_unbind_phone.sql
 
 \ir schema/auth_private/wechat_take_access_token.sql
 \ir schema/auth_private/wechat_put_access_token.sql
+\ir schema/auth_private/wechat_fail_access_token.sql
+\ir schema/auth_private/wechat_force_access_token.sql
+\ir schema/auth_private/former_signatures.sql
 \ir schema/auth_private/count_operations.sql
 
 \ir schema/auth/admin_export_user.sql

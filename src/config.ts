@@ -5,6 +5,7 @@ import type { PushKeys } from './push/envelope.ts'
 import { SIMULATOR_APP_ID, SIMULATOR_APP_SECRET } from './simulator/app_id.ts'
 import type { Retention } from './tasks/retention.ts'
 import type { AsymmetricJwk, VerificationKey } from './tokens/jwk.ts'
+import type { CallLimits } from './wechat/calls.ts'
 
 export type Env = Record<string, string | undefined>
 
@@ -42,6 +43,8 @@ export interface Config {
     tokenKind: 'stable' | 'legacy'
     timeoutMs: number
     connectTimeoutMs: number
+    /** Of each interface, in this process. */
+    limits: CallLimits
   }
   /** WeChat's message push; undefined: it is not received. */
   push: PushKeys | undefined
@@ -242,6 +245,7 @@ function shape(
       tokenKind: env.WECHAT_TOKEN_KIND,
       timeoutMs: env.WECHAT_TIMEOUT_MS,
       connectTimeoutMs: env.WECHAT_CONNECT_TIMEOUT_MS,
+      limits: { calls: env.WECHAT_MAX_CALLS, queue: env.WECHAT_MAX_QUEUE },
     },
     push:
       env.WECHAT_PUSH_TOKEN === undefined

@@ -10,6 +10,7 @@ const milliseconds = z.coerce
   .int('is not a whole number')
   .min(1, 'is not positive')
   .max(600_000, 'is more than ten minutes')
+const count = z.coerce.number('is not a number').int('is not a whole number').min(1, 'is not positive')
 const seconds = z.coerce
   .number('is not a number of seconds')
   .int('is not a whole number')
@@ -81,11 +82,7 @@ export const Environment = z.object({
     .default(5678),
   DATABASE_URL: postgresUrl.optional(),
   DATABASE_OWNER_URL: postgresUrl.optional(),
-  DATABASE_POOL_SIZE: z.coerce
-    .number('is not a number')
-    .int('is not a whole number')
-    .min(1, 'is not positive')
-    .default(10),
+  DATABASE_POOL_SIZE: count.default(10),
   DATABASE_TIMEOUT_MS: milliseconds.default(3_000),
   DATA_DIR: z.string().min(1, 'is empty').default('.data'),
   WECHAT_APP_ID: appid.optional(),
@@ -105,6 +102,8 @@ export const Environment = z.object({
   WECHAT_TOKEN_KIND: z.enum(['stable', 'legacy'], 'is neither stable nor legacy').default('stable'),
   WECHAT_TIMEOUT_MS: milliseconds.default(5_000),
   WECHAT_CONNECT_TIMEOUT_MS: milliseconds.default(2_000),
+  WECHAT_MAX_CALLS: count.default(100),
+  WECHAT_MAX_QUEUE: count.default(400),
   JWT_SECRET: secret.optional(),
   JWT_SIGNING_KEY: json.pipe(SigningKey).optional(),
   JWT_VERIFICATION_KEYS: json.pipe(VerificationKeys).default([]),

@@ -146,9 +146,11 @@ export interface AppErrorOptions {
   /** Replaces the catalogue's HTTP status, where the same error has several. */
   status?: number
   /** What WeChat said, where it caused the error. */
-  wechat?: { errcode: number; rid?: string | undefined }
+  wechat?: { errcode: number; rid?: string | undefined } | undefined
   /** Seconds. */
   retryAfter?: number
+  /** What an operator should do; for the log and for `/health/ready`, never for callers. */
+  advice?: string | undefined
   cause?: unknown
 }
 
@@ -158,6 +160,7 @@ export class AppError extends Error {
   readonly status: number
   readonly wechat: AppErrorOptions['wechat']
   readonly retryAfter: number | undefined
+  readonly advice: string | undefined
 
   constructor(code: ErrorCode, options: AppErrorOptions = {}) {
     const entry: Entry = catalogue[code]
@@ -166,6 +169,7 @@ export class AppError extends Error {
     this.status = options.status ?? entry.status
     this.wechat = options.wechat
     this.retryAfter = options.retryAfter ?? entry.retryAfter
+    this.advice = options.advice
   }
 }
 

@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../errors.ts'
 import type { Database, Statement } from './database.ts'
 
 /** A row of `auth.identities`, as `auth_private.user_json` gives it. */
@@ -98,11 +99,19 @@ export const statements = {
   signOut: { name: 'sign_out', text: 'select auth_private.sign_out($1, $2)' },
   takeAccessToken: {
     name: 'wechat_take_access_token',
-    text: 'select * from auth_private.wechat_take_access_token($1, $2, $3, $4, $5)',
+    text: 'select * from auth_private.wechat_take_access_token($1, $2, $3, $4, $5, $6)',
   },
   putAccessToken: {
     name: 'wechat_put_access_token',
     text: 'select auth_private.wechat_put_access_token($1, $2, $3, $4, $5) as expires_at',
+  },
+  failAccessToken: {
+    name: 'wechat_fail_access_token',
+    text: 'select auth_private.wechat_fail_access_token($1, $2, $3, $4, $5)',
+  },
+  forceAccessToken: {
+    name: 'wechat_force_access_token',
+    text: 'select auth_private.wechat_force_access_token($1, $2, $3, $4, $5) as wait_ms',
   },
   countOperations: {
     name: 'count_operations',
@@ -245,38 +254,64 @@ export type SignOutScope = 'global' | 'local' | 'others'
 export const signOut = (db: Database, sessionId: string, scope: SignOutScope) =>
   db.one(statements.signOut, [sessionId, scope])
 
+/** One app's access token of one kind, and the fetch of it that one process has in hand. */
+export interface TokenFetch {
+  appid: string
+  kind: 'stable' | 'legacy'
+  fetchId: string
+}
+
+/** Why there is no token, as all processes are told. Of no secret. */
+export interface TokenFailure {
+  code: ErrorCode
+  errcode?: number | undefined
+  rid?: string | undefined
+  advice?: string | undefined
+}
+
 export interface TakenToken {
   access_token: string | null
   expires_at: Date | null
   must_fetch: boolean
+  dead_token: string | null
+  failure: TokenFailure | null
+  retry_ms: number | null
 }
 
+/** `dead`: a token that WeChat has refused. `marginMs`: so long before its end a token is replaced. */
 export const takeAccessToken = (
-  db: Database,
-  appid: string,
-  kind: string,
-  deadToken: string | undefined,
-  fetchId: string,
-  leaseMs: number,
-) => db.one<TakenToken>(statements.takeAccessToken, [appid, kind, deadToken ?? null, fetchId, leaseMs])
+  db: Pick<Database, 'one'>,
+  { appid, kind, fetchId }: TokenFetch,
+  { dead, leaseMs, marginMs }: { dead: string | undefined; leaseMs: number; marginMs: number },
+) => db.one<TakenToken>(statements.takeAccessToken, [appid, kind, dead ?? null, fetchId, leaseMs, marginMs])
 
-/** Ends a fetch; `token` undefined: it failed. Answers when the token ends; null: the fetch came too late to count. */
+/** Ends a fetch. Answers when the token ends; null: the fetch came too late to count. */
 export const putAccessToken = async (
-  db: Database,
-  appid: string,
-  kind: string,
-  fetchId: string,
-  token?: { access_token: string; expires_in: number },
-) =>
-  (
-    await db.one<{ expires_at: Date | null }>(statements.putAccessToken, [
-      appid,
-      kind,
-      fetchId,
-      token?.access_token ?? null,
-      token?.expires_in ?? null,
-    ])
-  ).expires_at
+  db: Pick<Database, 'one'>,
+  { appid, kind, fetchId }: TokenFetch,
+  token: { access_token: string; expires_in: number },
+) => {
+  const values = [appid, kind, fetchId, token.access_token, token.expires_in]
+  return (await db.one<{ expires_at: Date | null }>(statements.putAccessToken, values)).expires_at
+}
+
+/** Ends a fetch that failed. `waitMs`: nobody tries again before; null: the more failures the longer. */
+export const failAccessToken = (
+  db: Pick<Database, 'one'>,
+  { appid, kind, fetchId }: TokenFetch,
+  failure: TokenFailure,
+  waitMs: number | null,
+) => db.one(statements.failAccessToken, [appid, kind, fetchId, failure, waitMs])
+
+/** Milliseconds until WeChat may be asked to replace a token that it hands out although it refuses it; null: too late. */
+export const forceAccessToken = async (
+  db: Pick<Database, 'one'>,
+  { appid, kind, fetchId }: TokenFetch,
+  { intervalMs, aDay }: { intervalMs: number; aDay: number },
+) => {
+  const values = [appid, kind, fetchId, intervalMs, aDay]
+  return (await db.one<{ wait_ms: number | null }>(statements.forceAccessToken, values)).wait_ms
+}
 
 /** A push of WeChat's for an app of ours; the same one again changes nothing. */
 export const receivePush = (

@@ -1,42 +1,82 @@
+// Before: src/wechat/client.ts, and src/tasks/access_tokens.ts ahead of a token's end. After: the row of
+// sql/schema/auth_private/wechat_access_tokens.sql, and WeChat where this process is the one to fetch.
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database } from '../db/database.ts'
-import { putAccessToken, takeAccessToken } from '../db/statements.ts'
+import {
+  failAccessToken,
+  forceAccessToken,
+  putAccessToken,
+  type TokenFailure,
+  type TokenFetch,
+  takeAccessToken,
+} from '../db/statements.ts'
 import { AppError } from '../errors.ts'
 import { AccessToken } from './answers.ts'
-import type { Ask } from './http.ts'
+import type { Request } from './http.ts'
 
-/** A node in its last five minutes asks the database again: WeChat hands out the next token then. */
-const MARGIN_MS = 5 * 60_000
+/**
+ * So long before its end a token is replaced. WeChat hands out the next stable token in the last five minutes, and an old
+ * one of either kind works for five minutes beside the new one; the worker comes first, so that no request has to.
+ */
+export const WORKER_MARGIN_MS = 5 * 60_000
+const NODE_MARGIN_MS = 3 * 60_000
+/** A token is remembered for so long; then the row is read again, in case somebody had to replace it. */
+const RECHECK_MS = 60_000
 const POLL_MS = 100
+/** After a failure that only an operator can mend, nobody of the fleet tries again for so long. */
+const MISCONFIGURED_WAIT_MS = 30_000
+
+/**
+ * How often WeChat may be made to replace a token that it refuses. stable: by force, WeChat's own limit. legacy: every fetch
+ * makes a new one, of 2,000 a day; half of them are left for whatever else fetches.
+ */
+const FORCE = { stable: { intervalMs: 30_000, aDay: 20 }, legacy: { intervalMs: 1_000, aDay: 1_000 } }
 
 export interface AccessTokenOptions {
-  db: Database
-  ask: Ask
+  db: Pick<Database, 'one'>
+  ask(request: Request): Promise<Record<string, unknown>>
   apiUrl: string
   kind: 'stable' | 'legacy'
   secretOf(appid: string): string
-  /** Milliseconds for one fetch; the lease of the fetching node is two seconds longer. */
+  /** Milliseconds for one fetch; the lease of the fetching process is two seconds longer. */
   timeoutMs: number
+  /** Milliseconds before its end at which a token is replaced. */
+  marginMs?: number | undefined
 }
 
-/** The app's access token: in memory while it lasts, else from the row that all nodes share, else from WeChat. */
+/** A token that WeChat has just refused, and with which words. */
+export interface Dead {
+  token: string
+  wechat: AppError['wechat']
+}
+
+export interface Given {
+  token: string
+  /** It was fetched since it was asked for; else it may have died unseen. */
+  isNew: boolean
+}
+
+/** The app's access token: in memory while it lasts, else from the row that all processes share, else from WeChat. */
 export interface AccessTokens {
   /**
-   * `dead`: a token that WeChat has just refused. Raises `wechat_unavailable`, `wechat_misconfigured`,
-   * `database_unavailable`. It may outlast the caller's time limit: others wait for the same fetch.
+   * Raises `wechat_unavailable`, `wechat_misconfigured`, `database_unavailable`. It may outlast the caller's time limit:
+   * others wait for the same fetch.
    */
-  get(appid: string, dead?: string): Promise<string>
+  get(appid: string, dead?: Dead): Promise<Given>
+  /** Waits for the fetches that nobody waits for, because the old token still works. */
+  settle(): Promise<void>
 }
 
 export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
-  const { db, kind, timeoutMs } = options
+  const { db, kind, timeoutMs, marginMs = NODE_MARGIN_MS } = options
   const leaseMs = timeoutMs + 2_000
-  const known = new Map<string, { token: string; until: number }>()
-  const running = new Map<string, Promise<string>>()
+  const known = new Map<string, { token: string; until: number; readAt: number }>()
+  const running = new Map<string, Promise<Given>>()
+  const fetches = new Set<Promise<unknown>>()
 
   /** One fetch of this process at a time; whoever needs the token meanwhile awaits the same one. */
-  function shared(appid: string, dead: string | undefined): Promise<string> {
+  function shared(appid: string, dead: Dead | undefined): Promise<Given> {
     const same = running.get(appid)
     if (same) return same
     const promise = obtain(appid, dead).finally(() => running.delete(appid))
@@ -44,56 +84,124 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
     return promise
   }
 
-  async function obtain(appid: string, dead: string | undefined): Promise<string> {
-    // By then the lease of any other node has run out.
+  async function obtain(appid: string, dead: Dead | undefined): Promise<Given> {
+    // By then the lease of any other process has run out.
     const deadline = Date.now() + leaseMs
-    for (;;) {
-      const fetchId = randomUUID()
-      const row = await takeAccessToken(db, appid, kind, dead, fetchId, leaseMs)
+    for (let isNew = false; ; isNew = true) {
+      const fetch = { appid, kind, fetchId: randomUUID() }
+      const row = await takeAccessToken(db, fetch, { dead: dead?.token, leaseMs, marginMs })
       const token = row.access_token
       if (row.must_fetch) {
-        const fetched = fetchAndShare(appid, fetchId, dead)
-        if (token === null) return await fetched.catch(release(appid, fetchId))
-        // The old token still works: nobody waits for the next one. A failure is in the log by then, and is tried again
-        // when the lease runs out, not at once by everybody.
-        fetched.catch(() => {})
+        const fetched = fetchAndShare(fetch, row.dead_token, dead?.wechat)
+        if (token === null) return { token: await fetched, isNew: true }
+        // The old token still works: nobody waits for the next one. A failure is in the log and in the row by then.
+        const quiet = fetched.catch(() => {}).finally(() => fetches.delete(quiet))
+        fetches.add(quiet)
       }
       if (token !== null) {
         // A token has its end: a constraint of the table.
-        known.set(appid, { token, until: row.expires_at!.getTime() })
-        return token
+        known.set(appid, { token, until: row.expires_at!.getTime(), readAt: Date.now() })
+        return { token, isNew }
       }
+      if (row.failure) throw toldBy(row.failure, row.retry_ms!)
       if (Date.now() > deadline) throw new AppError('wechat_unavailable')
       await sleep(POLL_MS)
     }
   }
 
-  const release = (appid: string, fetchId: string) => async (error: unknown) => {
-    // Where this fails too, the lease runs out; what matters is why there is no token.
-    await putAccessToken(db, appid, kind, fetchId).catch(() => {})
-    throw error
+  async function fetchAndShare(
+    fetch: TokenFetch,
+    dead: string | null,
+    refusal: AppError['wechat'],
+  ): Promise<string> {
+    const limit = new AbortController()
+    const timer = setTimeout(() => limit.abort(new AppError('wechat_unavailable')), timeoutMs)
+    try {
+      const token = await fetchLiving(options, fetch, dead, refusal, limit.signal)
+      const expiresAt = await putAccessToken(db, fetch, token)
+      if (expiresAt) {
+        const until = expiresAt.getTime()
+        known.set(fetch.appid, { token: token.access_token, until, readAt: Date.now() })
+      }
+      return token.access_token
+    } catch (error) {
+      // Where this fails too, the lease runs out; what matters is why there is no token.
+      if (error instanceof AppError) await giveUp(fetch, error).catch(() => {})
+      throw error
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
-  async function fetchAndShare(appid: string, fetchId: string, dead: string | undefined): Promise<string> {
-    const signal = AbortSignal.timeout(timeoutMs)
-    let token = await fetchToken(options, appid, signal, false)
-    // WeChat's stable token stays the same until it ends, even where it is refused: only force helps.
-    if (token.access_token === dead) token = await fetchToken(options, appid, signal, true)
-    if (token.access_token === dead) throw new AppError('wechat_misconfigured')
-    const expiresAt = await putAccessToken(db, appid, kind, fetchId, token)
-    if (expiresAt) known.set(appid, { token: token.access_token, until: expiresAt.getTime() })
-    return token.access_token
+  function giveUp(fetch: TokenFetch, { code, wechat, advice }: AppError) {
+    const isLasting = code === 'wechat_misconfigured'
+    return failAccessToken(
+      db,
+      fetch,
+      { code, errcode: wechat?.errcode, rid: wechat?.rid, advice },
+      isLasting ? MISCONFIGURED_WAIT_MS : null,
+    )
   }
 
   return {
     async get(appid, dead) {
       const mine = known.get(appid)
-      if (mine && mine.token !== dead && mine.until - MARGIN_MS > Date.now()) return mine.token
-      const token = await shared(appid, dead)
+      const isLiving = mine && mine.token !== dead?.token && mine.until > Date.now()
+      const old = isLiving ? { token: mine.token, isNew: false } : undefined
+      const isFresh = old && mine!.until - marginMs > Date.now() && mine!.readAt + RECHECK_MS > Date.now()
+      if (isFresh) return old
+      const given = await shared(appid, dead).catch((error: unknown) => {
+        // Where the row cannot be read, what was read before is still good.
+        if (old && error instanceof AppError && error.code === 'database_unavailable') return old
+        throw error
+      })
       // Somebody else's fetch, begun before our token died, may have brought the dead one.
-      return token === dead ? shared(appid, dead) : token
+      return given.token === dead?.token ? shared(appid, dead) : given
+    },
+    async settle() {
+      await Promise.all(fetches)
     },
   }
+}
+
+/** What another process has met, or this one before. */
+const toldBy = ({ code, errcode, rid, advice }: TokenFailure, retryMs: number) =>
+  new AppError(code, {
+    ...(errcode !== undefined && { wechat: { errcode, rid } }),
+    ...(code === 'wechat_unavailable' && { retryAfter: Math.ceil(retryMs / 1000) }),
+    advice,
+    cause: new Error('the last fetch of the access token failed'),
+  })
+
+/** A token that is not `dead`. WeChat's stable token stays the same until it ends, even where it is refused: only force helps. */
+async function fetchLiving(
+  options: AccessTokenOptions,
+  fetch: TokenFetch,
+  dead: string | null,
+  refusal: AppError['wechat'],
+  signal: AbortSignal,
+): Promise<AccessToken> {
+  const mayReplace = async (): Promise<boolean> => {
+    for (;;) {
+      const ms = await forceAccessToken(options.db, fetch, FORCE[fetch.kind])
+      if (ms === 0) return true
+      if (ms === null || ms > FORCE.legacy.intervalMs) return false
+      await sleep(ms, undefined, { signal })
+    }
+  }
+  const refused = () =>
+    new AppError('wechat_misconfigured', {
+      wechat: refusal,
+      advice:
+        'WeChat refuses the access token that it hands out, and may not be asked for another one so soon. Does another program use this app with forced refreshes, or with an old secret?',
+    })
+  if (fetch.kind === 'legacy' && dead !== null && !(await mayReplace())) throw refused()
+  const token = await fetchToken(options, fetch.appid, signal, false)
+  if (token.access_token !== dead) return token
+  if (!(await mayReplace())) throw refused()
+  const forced = await fetchToken(options, fetch.appid, signal, true)
+  if (forced.access_token === dead) throw refused()
+  return forced
 }
 
 async function fetchToken(
@@ -103,9 +211,9 @@ async function fetchToken(
   force: boolean,
 ): Promise<AccessToken> {
   const secret = secretOf(appid)
-  const answer =
+  const request =
     kind === 'stable'
-      ? await ask({
+      ? ask({
           appid,
           endpoint: 'stable_token',
           method: 'POST',
@@ -113,15 +221,24 @@ async function fetchToken(
           body: { grant_type: 'client_credential', appid, secret, ...(force && { force_refresh: true }) },
           signal,
         })
-      : await ask({
+      : ask({
           appid,
           endpoint: 'token',
           method: 'GET',
           url: `${apiUrl}/cgi-bin/token?${new URLSearchParams({ grant_type: 'client_credential', appid, secret })}`,
           signal,
         })
-  const parsed = AccessToken.safeParse(answer)
+  const parsed = AccessToken.safeParse(await request.catch(aboutTheApp))
   if (!parsed.success)
     throw new AppError('wechat_unavailable', { cause: new Error(`WeChat ${kind} token: nonsense`) })
   return parsed.data
+}
+
+/** Here is no code, no user and no parameter of a caller's that WeChat could mean. */
+function aboutTheApp(error: unknown): never {
+  if (error instanceof AppError && !['wechat_unavailable', 'wechat_misconfigured'].includes(error.code)) {
+    const { wechat, advice, cause } = error
+    throw new AppError('wechat_misconfigured', { wechat, advice, cause })
+  }
+  throw error
 }

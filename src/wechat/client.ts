@@ -3,22 +3,27 @@ import type { Config } from '../config.ts'
 import type { Database } from '../db/database.ts'
 import { AppError } from '../errors.ts'
 import type { Logger } from '../log.ts'
-import { createAccessTokens } from './access_token.ts'
+import { type AccessTokens, createAccessTokens, type Dead } from './access_token.ts'
 import { PhoneAnswer, type PhoneInfo, Session } from './answers.ts'
+import { type Calls, createCalls } from './calls.ts'
 import { deadTokenErrcodes } from './errcodes.ts'
-import { createAsk, createFetch, type Fetch, type Observe } from './http.ts'
+import { createAsk, createFetch, type Endpoint, type Fetch, type Observe } from './http.ts'
 import { namingParameter, type UnlimitedQrcode } from './unlimited_qrcode.ts'
 
 export interface WechatOptions {
   config: Config['wechat']
   /** Base URL of WeChat's server API, without a slash at the end. */
   apiUrl: string
-  db: Database
+  db: Pick<Database, 'one'>
   log: Logger
   /** Instead of node-fetch. */
   fetch?: Fetch | undefined
   /** Told of every call of WeChat once it has ended. */
-  observe?: Observe
+  observe?: Observe | undefined
+  /** Told of every call that was refused because too many wait already. */
+  onRefused?: ((endpoint: Endpoint) => void) | undefined
+  /** Milliseconds before its end at which an access token is replaced; the worker comes before the nodes. */
+  marginMs?: number | undefined
 }
 
 /** WeChat's server API, as far as this service uses it. Every call ends within `WECHAT_TIMEOUT_MS`. */
@@ -39,10 +44,16 @@ export interface Wechat {
    * parameter that WeChat refuses), `wechat_unavailable`, `wechat_misconfigured`.
    */
   unlimitedQrcode(appid: string, parameters: UnlimitedQrcode): Promise<Buffer>
+  /** The access tokens that these calls use. */
+  token: AccessTokens
+  /** How many calls are with WeChat, and wait for room. */
+  load: Calls['load']
 }
 
-export function createWechat({ config, apiUrl, db, log, fetch, observe = () => {} }: WechatOptions): Wechat {
-  const ask = createAsk(fetch ?? createFetch(config.connectTimeoutMs), log, observe)
+export function createWechat(options: WechatOptions): Wechat {
+  const { config, apiUrl, log, fetch, observe = () => {} } = options
+  const once = createAsk(fetch ?? createFetch(config.connectTimeoutMs), log, observe)
+  const { ask, bounded, load } = createCalls(once, config.limits, options.onRefused)
   const secretOf = (appid: string) => {
     const secret = Object.hasOwn(config.apps, appid) ? config.apps[appid] : undefined
     if (secret === undefined)
@@ -50,28 +61,43 @@ export function createWechat({ config, apiUrl, db, log, fetch, observe = () => {
     return secret
   }
   const tokens = createAccessTokens({
-    db,
+    ...options,
     ask,
-    apiUrl,
     kind: config.tokenKind,
     secretOf,
     timeoutMs: config.timeoutMs,
   })
 
-  /** Calls an interface that wants the app's access token; a second time, with another, where the first is refused. */
-  async function withToken<T>(appid: string, path: string, call: (url: string) => Promise<T>): Promise<T> {
-    const urlWith = (token: string) => `${apiUrl}${path}?${new URLSearchParams({ access_token: token })}`
-    const token = await tokens.get(appid)
-    return call(urlWith(token)).catch(async (error: unknown) => {
-      // The token is refused before anything else is looked at, so the same request can be sent again.
-      if (!isDeadToken(error)) throw error
-      return call(urlWith(await tokens.get(appid, token)))
-    })
+  /** A call within the caller's time limit, once there is room for it. */
+  const call = <T>(endpoint: Endpoint, work: (signal: AbortSignal) => Promise<T>): Promise<T> =>
+    withTimeLimit(config.timeoutMs, signal =>
+      bounded(endpoint, async () => {
+        signal.throwIfAborted()
+        return work(signal)
+      }),
+    )
+
+  /**
+   * Calls an interface that wants the app's access token; once more, with another, where it is refused: that comes before
+   * anything else is looked at, so the same request can be sent again. And once more where that other one had not been
+   * fetched since, but by another process some time ago: it may have died unseen, too.
+   */
+  async function withToken<T>(appid: string, path: string, send: (url: string) => Promise<T>): Promise<T> {
+    let dead: Dead | undefined
+    for (let repeats = 0; ; repeats++) {
+      const { token, isNew } = await tokens.get(appid, dead)
+      try {
+        return await send(`${apiUrl}${path}?${new URLSearchParams({ access_token: token })}`)
+      } catch (error) {
+        if (!isDeadToken(error) || repeats === 2 || (repeats === 1 && isNew)) throw error
+        dead = { token, wechat: error.wechat }
+      }
+    }
   }
 
   return {
     code2session: (appid, code) =>
-      withTimeLimit(config.timeoutMs, async signal => {
+      call('jscode2session', async signal => {
         const query = new URLSearchParams({
           appid,
           secret: secretOf(appid),
@@ -88,7 +114,7 @@ export function createWechat({ config, apiUrl, db, log, fetch, observe = () => {
       }),
 
     phoneNumber: (appid, code, openid) =>
-      withTimeLimit(config.timeoutMs, async signal => {
+      call('getuserphonenumber', async signal => {
         const answer = await withToken(appid, '/wxa/business/getuserphonenumber', url =>
           ask({
             appid,
@@ -105,7 +131,7 @@ export function createWechat({ config, apiUrl, db, log, fetch, observe = () => {
       }),
 
     unlimitedQrcode: (appid, parameters) =>
-      withTimeLimit(config.timeoutMs, signal =>
+      call('getwxacodeunlimit', signal =>
         withToken(appid, '/wxa/getwxacodeunlimit', url =>
           ask({
             appid,
@@ -118,10 +144,13 @@ export function createWechat({ config, apiUrl, db, log, fetch, observe = () => {
           }).catch(namingParameter),
         ),
       ),
+
+    token: tokens,
+    load,
   }
 }
 
-const isDeadToken = (error: unknown) =>
+const isDeadToken = (error: unknown): error is AppError =>
   error instanceof AppError && error.wechat !== undefined && deadTokenErrcodes.has(error.wechat.errcode)
 
 /**
@@ -133,8 +162,9 @@ async function withTimeLimit<T>(ms: number, work: (signal: AbortSignal) => Promi
   const controller = new AbortController()
   const late = Promise.withResolvers<never>()
   const timer = setTimeout(() => {
-    controller.abort()
-    late.reject(new AppError('wechat_unavailable', { cause: new Error('WeChat: timeout') }))
+    const error = new AppError('wechat_unavailable', { cause: new Error('WeChat: timeout') })
+    late.reject(error)
+    controller.abort(error)
   }, ms)
   try {
     return await Promise.race([work(controller.signal), late.promise])

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { AppError, type ErrorCode } from '../errors.ts'
 
 /** The access token is missing, expired or replaced: nothing was done, and another token helps. */
@@ -44,6 +45,42 @@ export function codeOfErrcode(errcode: number): ErrorCode {
 /** The request id that WeChat puts at the end of errmsg, for asking its support. */
 export const ridOf = (errmsg: string) => /rid: ([0-9a-f]+(?:-[0-9a-f]+)*)/.exec(errmsg)?.[1]
 
+/** What an operator should do about an errcode; WeChat's own names of things in brackets, as its console shows them. */
+const advices: Record<number, string> = {
+  40013: 'WeChat does not know this appid: compare WECHAT_APP_ID or WECHAT_APPS with the console',
+  40125:
+    "the app's secret (AppSecret) is wrong: set the present one as WECHAT_APP_SECRET or in WECHAT_APPS on all nodes and workers",
+  40243:
+    "the app's secret (AppSecret) is frozen: an administrator of the app has to unfreeze it in the console",
+  45009:
+    "the app's daily quota (每日调用额度) of this interface is used up: look for what calls it so often; it can be cleared in the console",
+  48001: 'the app may not use this interface: for phone numbers it has to be certified, and not personal',
+  48004: 'WeChat has forbidden this interface to the app: the console says why',
+  50004: 'WeChat has forbidden this interface to the app: the console says why',
+  50007: "the app's account is frozen: the console says why",
+  89503:
+    'an administrator of the app has to confirm the address of this server: WeChat has sent him a message',
+  89506:
+    'an administrator of the app has refused the address of this server: it may ask again after 24 hours',
+  89507: 'an administrator of the app has refused the address of this server: it may ask again after an hour',
+}
+
+/** The addresses in `invalid ip 1.2.3.4 ipv6 ::ffff:1.2.3.4, not in whitelist`, each once. */
+function addressesIn(errmsg: string): string[] {
+  const words = errmsg.split(/[\s,]+/).filter(word => isIP(word) !== 0)
+  return [...new Set(words.map(word => word.replace(/^::ffff:(?=\d+\.)/i, '')))]
+}
+
+/** What an operator should do; undefined: nothing comes to mind. */
+export function adviceOf(errcode: number, errmsg: string): string | undefined {
+  if (errcode !== 40164) return advices[errcode]
+  const which = addressesIn(errmsg).join(' and ') || 'the address of this server'
+  return `allow ${which} in the console, in the list of addresses that may call the API (IP白名单)`
+}
+
 /** The catalogue's error for an answer of WeChat; errcode and rid are kept, its text is not for users. */
 export const fromErrcode = (errcode: number, errmsg: string) =>
-  new AppError(codeOfErrcode(errcode), { wechat: { errcode, rid: ridOf(errmsg) } })
+  new AppError(codeOfErrcode(errcode), {
+    wechat: { errcode, rid: ridOf(errmsg) },
+    advice: adviceOf(errcode, errmsg),
+  })

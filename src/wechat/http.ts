@@ -92,8 +92,19 @@ export interface Request {
   image?: true
 }
 
+/** WeChat did not answer, or not with what it should. */
+export class Unanswered extends Error {
+  /** A word: a code of the network, `timeout`, `HTTP 502`, `nonsense`, `no image`. */
+  readonly reason: string
+
+  constructor(endpoint: Endpoint, reason: string) {
+    super(`WeChat ${endpoint}: ${reason}`)
+    this.reason = reason
+  }
+}
+
 /** Sends requests to WeChat and reads its answers; `ask` gives back what is not an error. */
-export function createAsk(fetch: Fetch, log: Logger, observe: Observe) {
+export function createAsk(fetch: Fetch, log: Logger, observe: Observe): Ask {
   /**
    * The parsed body of WeChat's answer, or the image in it. Raises the catalogue's error for an errcode (with it and its
    * rid), and `wechat_unavailable` for time-outs, resets, other statuses and bodies that are neither what is wanted nor an
@@ -114,9 +125,9 @@ export function createAsk(fetch: Fetch, log: Logger, observe: Observe) {
     const limit = image ? MAX_IMAGE_BYTES : MAX_JSON_BYTES
     const bytes = await read().catch((error: unknown) => {
       // The error of fetch quotes the URL, in which the secret or the access token is: only its kind goes on.
-      const { code, type, name } = error as { code?: string; type?: string; name: string }
-      const reason = signal.aborted ? 'timeout' : (code ?? type ?? name)
-      throw unavailable(reason)
+      const { code, type, name, cause } = error as Partial<Record<'code' | 'type', string>> & Error
+      const inner = (cause as { code?: string } | undefined)?.code
+      throw unavailable(signal.aborted ? 'timeout' : (code ?? inner ?? type ?? name))
     })
     const picture = image && isImage(bytes) ? bytes : undefined
     const answer = picture ? {} : parseJson(bytes)
@@ -126,9 +137,11 @@ export function createAsk(fetch: Fetch, log: Logger, observe: Observe) {
     const ms = elapsed()
     if (errcode !== 0) {
       const text = withoutOurs(errmsg, [...new URL(url).searchParams.values(), ...Object.values(body ?? {})])
-      log.warn({ endpoint, errcode, errmsg: text.slice(0, 500), ms }, 'WeChat answered with an error')
+      const error = fromErrcode(errcode, errmsg)
+      const { advice } = error
+      log.warn({ endpoint, errcode, errmsg: text.slice(0, 500), advice, ms }, 'WeChat answered with an error')
       observe({ appid, endpoint, errcode, ms })
-      throw fromErrcode(errcode, errmsg)
+      throw error
     }
     if (image && !picture) throw unavailable('no image')
     log.debug({ endpoint, ms }, 'WeChat answered')
@@ -161,7 +174,7 @@ export function createAsk(fetch: Fetch, log: Logger, observe: Observe) {
       const ms = elapsed()
       log.warn({ endpoint, reason, ms }, 'WeChat did not answer properly')
       observe({ appid, endpoint, errcode: null, reason, ms })
-      return new AppError('wechat_unavailable', { cause: new Error(`WeChat ${endpoint}: ${reason}`) })
+      return new AppError('wechat_unavailable', { cause: new Unanswered(endpoint, reason) })
     }
   }
   return ask
@@ -175,5 +188,7 @@ function withoutOurs(text: string, sent: unknown[]): string {
   return maskPhones(quoted.reduce((masked, value) => masked.replaceAll(value, '****'), text))
 }
 
-/** `ask`, for whoever wants JSON. */
-export type Ask = (request: Request) => Promise<Record<string, unknown>>
+export interface Ask {
+  (request: Request & { image: true }): Promise<Buffer>
+  (request: Request): Promise<Record<string, unknown>>
+}

@@ -1,6 +1,7 @@
 import pg from 'pg'
 import type { Env } from '../../src/config.ts'
 import type { Fault } from '../../src/simulator/index.ts'
+import { WORKER_MARGIN_MS } from '../../src/wechat/access_token.ts'
 import type { Fetch } from '../../src/wechat/http.ts'
 import { freshPhone, phoneCode } from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
@@ -12,6 +13,10 @@ interface Row {
   expires_at: Date | null
   fetched_at: Date | null
   fetching_until: Date | null
+  dead_token: string | null
+  failure: { code: string; errcode?: number; rid?: string; advice?: string } | null
+  failures: number
+  retry_at: Date | null
 }
 
 let db: TestDatabase
@@ -33,8 +38,8 @@ afterEach(async () => {
 afterAll(() => db.drop())
 
 /** A process of its own, as far as tokens go: its memory and its connections are. */
-function node(env: Env = {}, fetch?: Fetch): TestClient {
-  const made = createClient({ db, url: simulator.url, env, ...(fetch && { fetch }) })
+function node(env: Env = {}, fetch?: Fetch, marginMs?: number): TestClient {
+  const made = createClient({ db, url: simulator.url, env, marginMs, ...(fetch && { fetch }) })
   nodes.push(made)
   return made
 }
@@ -57,7 +62,8 @@ const leave = (values: { token?: string; goodFor?: string; leaseFor?: string }) 
     `insert into auth_private.wechat_access_tokens (appid, kind, access_token, expires_at, fetching_until)
      values ($1, 'stable', $2, clock_timestamp() + $3::interval, clock_timestamp() + $4::interval)
      on conflict (appid, kind) do update set access_token = excluded.access_token,
-       expires_at = excluded.expires_at, fetching_until = excluded.fetching_until
+       expires_at = excluded.expires_at, fetching_until = excluded.fetching_until,
+       fetched_at = clock_timestamp() - interval '2 hours'
      returning *`,
     [APPID, values.token ?? null, values.goodFor ?? null, values.leaseFor ?? null],
   )
@@ -148,31 +154,81 @@ test('a token that stays dead in spite of force is wechat_misconfigured, and is 
     url.includes('/cgi-bin/')
       ? Response.json({ access_token: 'dead', expires_in: 7200 })
       : Response.json({ errcode: 40001, errmsg: 'invalid credential' })
-  expect((await failure(node({}, fetch).phoneNumber(APPID, 'a-code'))).code).toBe('wechat_misconfigured')
-  expect(await row()).toMatchObject({ access_token: null, fetching_until: null })
+  const error = await failure(node({}, fetch).phoneNumber(APPID, 'a-code'))
+  expect(error).toMatchObject({ code: 'wechat_misconfigured', wechat: { errcode: 40001 } })
+  expect(await row()).toMatchObject({ access_token: null, fetching_until: null, dead_token: 'dead' })
 })
 
-const faults: [string, Fault][] = [
-  ['an errcode', { errcode: -1 }],
-  ['HTTP 502', { status: 502, body: 'bad gateway' }],
-  ['nonsense', { status: 200, body: {} }],
-  ['a token that is no string', { status: 200, body: { access_token: 5, expires_in: 7200 } }],
-  ['an empty token', { status: 200, body: { access_token: '', expires_in: 7200 } }],
-  ['no lifetime', { status: 200, body: { access_token: 'x' } }],
-  ['a lifetime of nothing', { status: 200, body: { access_token: 'x', expires_in: 0 } }],
-  ['reset', { reset: true }],
+/** What may pass is tried three times by whoever fetches. */
+const faults: [string, Fault, times: number][] = [
+  ['an errcode', { errcode: -1 }, 3],
+  ['a quota', { errcode: 45011 }, 1],
+  ['HTTP 502', { status: 502, body: 'bad gateway' }, 3],
+  ['nonsense', { status: 200, body: {} }, 1],
+  ['a token that is no string', { status: 200, body: { access_token: 5, expires_in: 7200 } }, 1],
+  ['an empty token', { status: 200, body: { access_token: '', expires_in: 7200 } }, 1],
+  ['no lifetime', { status: 200, body: { access_token: 'x' } }, 1],
+  ['a lifetime of nothing', { status: 200, body: { access_token: 'x', expires_in: 0 } }, 1],
+  ['reset', { reset: true }, 3],
 ]
+const fail = (fault: Fault, times = 1) => {
+  for (let n = 0; n < times; n++) simulator.failNext('stable_token', fault)
+}
 
 describe('a fetch that fails', () => {
-  test.each(faults)('by %s gives the lease back: the next caller fetches at once', async (_name, fault) => {
-    // So long a lease that whoever waited for its end would not be back within the test's time.
-    const env = { WECHAT_TIMEOUT_MS: '600000' }
-    simulator.failNext('stable_token', fault)
-    const error = await failure(node(env).phoneNumber(APPID, 'a-code'))
-    expect(error.code).toBe('wechat_unavailable')
-    expect(await row()).toMatchObject({ access_token: null, fetching_until: null })
-    expect(simulator.callCounts.getuserphonenumber).toBe(0)
-    await exchange(node(env))
+  test.each(faults)(
+    'by %s gives the lease back: the next caller fetches at once',
+    async (_name, fault, times) => {
+      // So long a lease that whoever waited for its end would not be back within the test's time.
+      const env = { WECHAT_TIMEOUT_MS: '600000' }
+      fail(fault, times)
+      const error = await failure(node(env).phoneNumber(APPID, 'a-code'))
+      expect(error.code).toBe('wechat_unavailable')
+      expect(await row()).toMatchObject({ access_token: null, fetching_until: null, failures: 1 })
+      expect(simulator.callCounts).toMatchObject({ getuserphonenumber: 0, stable_token: times })
+      await exchange(node(env))
+      expect(simulator.callCounts.stable_token).toBe(times + 1)
+      expect(await row()).toMatchObject({ failure: null, failures: 0, retry_at: null })
+    },
+  )
+
+  test('again and again is tried ever more rarely by the fleet, and everybody is told at once', async () => {
+    const waits: number[] = []
+    for (let n = 0; n < 8; n++) {
+      fail({ errcode: 45011 })
+      const error = await failure(node().phoneNumber(APPID, 'a-code'))
+      expect(error).toMatchObject({ code: 'wechat_unavailable', wechat: { errcode: 45011 } })
+      const { retry_at } = await row()
+      if (n > 0) {
+        const told = await failure(node().phoneNumber(APPID, 'a-code'))
+        expect(told).toMatchObject({ code: 'wechat_unavailable', wechat: { errcode: 45011 } })
+        expect(told.retryAfter).toBe(Math.max(1, Math.ceil((retry_at!.getTime() - Date.now()) / 1000)))
+      }
+      waits.push(Math.max(0, Math.ceil((retry_at!.getTime() - Date.now()) / 1000)))
+      await db.rows('update auth_private.wechat_access_tokens set retry_at = now()')
+    }
+    expect(waits).toEqual([0, 1, 2, 4, 8, 16, 30, 30])
+    expect(simulator.callCounts).toMatchObject({ stable_token: 8, getuserphonenumber: 0 })
+    await exchange(node())
+  })
+
+  test('by what an operator must mend is told to all, with what he should do, and tried again after 30 s', async () => {
+    simulator.failNext('stable_token', {
+      errcode: 40164,
+      errmsg: 'invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist',
+    })
+    const all = [node(), node(), node()]
+    for (const one of all)
+      expect(await failure(one.phoneNumber(APPID, 'a-code'))).toMatchObject({
+        code: 'wechat_misconfigured',
+        wechat: { errcode: 40164, rid: expect.stringMatching(/^[0-9a-f-]{26}$/) },
+        advice: expect.stringMatching(/^allow 203\.0\.113\.7 in the console/),
+      })
+    expect(simulator.callCounts.stable_token).toBe(1)
+    const { retry_at } = await row()
+    expect(Math.abs(retry_at!.getTime() - Date.now() - 30_000)).toBeLessThan(10_000)
+    await db.rows('update auth_private.wechat_access_tokens set retry_at = now()')
+    await twenty(all)
     expect(simulator.callCounts.stable_token).toBe(2)
   })
 
@@ -196,31 +252,51 @@ describe('a fetch that fails', () => {
   })
 })
 
-describe('the last five minutes of a token', () => {
-  const lastMinutes = async () => {
+describe('the last minutes of a token', () => {
+  const lastMinutes = async (goodFor = '2 minutes') => {
     await exchange(node())
     const { access_token } = await row()
-    await leave({ token: access_token!, goodFor: '4 minutes' })
+    await leave({ token: access_token!, goodFor })
     return access_token!
   }
 
-  test.each<[string, Fault]>([...faults, ['silence', { hang: 60_000 }]])(
-    'a fetch that fails by %s: calls go on with the token, and try again when the lease has run out',
-    async (_name, fault) => {
-      const token = await lastMinutes()
-      const one = node({ WECHAT_TIMEOUT_MS: '3000' })
-      simulator.failNext('stable_token', fault)
-      await exchange(one)
-      await until(async () => simulator.callCounts.stable_token === 2)
-      await exchange(one)
-      expect(await row()).toMatchObject({ access_token: token, fetching_until: expect.any(Date) })
-      expect(simulator.callCounts).toMatchObject({ stable_token: 2, getuserphonenumber: 3 })
-      await db.owner.query('update auth_private.wechat_access_tokens set fetching_until = now()')
-      await exchange(one)
-      await until(async () => (await row()).expires_at!.getTime() > Date.now() + 5 * 60_000)
-      expect(simulator.callCounts.stable_token).toBe(3)
-    },
-  )
+  test.each(faults)('a fetch that fails by %s: calls go on with the token', async (_name, fault, times) => {
+    const token = await lastMinutes()
+    const one = node({ WECHAT_TIMEOUT_MS: '3000' })
+    fail(fault, times)
+    await exchange(one)
+    await one.token.settle()
+    expect(await row()).toMatchObject({ access_token: token, fetching_until: null, failures: 1 })
+    expect(simulator.callCounts).toMatchObject({ stable_token: 1 + times, getuserphonenumber: 2 })
+    await exchange(one)
+    await one.token.settle()
+    expect(await row()).toMatchObject({ failures: 0 })
+    expect(simulator.callCounts.stable_token).toBe(2 + times)
+  })
+
+  test('a fetch that fails by silence keeps nobody waiting', async () => {
+    await lastMinutes()
+    const one = node({ WECHAT_TIMEOUT_MS: '1000' })
+    fail({ hang: 60_000 })
+    await exchange(one)
+    await exchange(one)
+    await one.token.settle()
+    expect(await row()).toMatchObject({ failure: { code: 'wechat_unavailable' }, failures: 1 })
+  })
+
+  test('the worker fetches before any node has to, and one that is there for seconds is left alone', async () => {
+    await lastMinutes('4 minutes')
+    const worker = node({}, undefined, WORKER_MARGIN_MS)
+    await exchange(node())
+    expect(simulator.callCounts.stable_token).toBe(1)
+    for (let n = 0; n < 3; n++) await worker.token.get(APPID)
+    await worker.token.settle()
+    expect(simulator.callCounts.stable_token).toBe(2)
+    // As of a token that another program has used for most of its life.
+    await db.rows(`update auth_private.wechat_access_tokens set expires_at = now() + interval '4 minutes'`)
+    for (let n = 0; n < 3; n++) await node({}, undefined, WORKER_MARGIN_MS).token.get(APPID)
+    expect(simulator.callCounts.stable_token).toBe(2)
+  })
 
   test('one node of three fetches the next token while all go on', async () => {
     await lastMinutes()
@@ -234,6 +310,91 @@ describe('the last five minutes of a token', () => {
     await exchange(node())
     expect((await row()).access_token).not.toBe('outlived')
     expect(simulator.callCounts).toMatchObject({ stable_token: 1, getuserphonenumber: 1 })
+  })
+})
+
+describe('a token that WeChat hands out although it refuses it', () => {
+  /** Stays with its token unless it is forced, and refuses that one. */
+  function stubborn() {
+    const seen = { fetched: 0, forced: 0, calls: 0 }
+    let token = 'dead'
+    const fetch: Fetch = async (url, init) => {
+      if (url.includes('/cgi-bin/')) {
+        seen.fetched += 1
+        if (JSON.parse(init.body!).force_refresh) token = `forced-${++seen.forced}`
+        return Response.json({ access_token: token, expires_in: 7200 })
+      }
+      seen.calls += 1
+      if (new URL(url).searchParams.get('access_token') !== 'dead')
+        return Response.json({ errcode: 0, phone_info: {} })
+      return Response.json({ errcode: 42001, errmsg: 'access_token expired' })
+    }
+    const die = () => {
+      token = 'dead'
+      return db.rows(`update auth_private.wechat_access_tokens set access_token = 'dead'`)
+    }
+    return { seen, fetch, die }
+  }
+  const past = (interval: string) =>
+    db.rows(`update auth_private.wechat_access_tokens
+      set forced_at = forced_at - interval '${interval}', retry_at = now()`)
+
+  test('is replaced by force at most every 30 s; meanwhile everybody is told, and WeChat is left alone', async () => {
+    const wechat = stubborn()
+    await node({}, wechat.fetch).phoneNumber(APPID, 'a-code')
+    expect(wechat.seen).toEqual({ fetched: 3, forced: 1, calls: 2 })
+    await wechat.die()
+    const all = Array.from({ length: 9 }, () => node({}, wechat.fetch))
+    for (const error of await Promise.all(all.map(one => failure(one.phoneNumber(APPID, 'a-code')))))
+      expect(error).toMatchObject({
+        code: 'wechat_misconfigured',
+        wechat: { errcode: 42001 },
+        advice: expect.stringMatching(/another program/),
+      })
+    const { fetched, forced } = wechat.seen
+    expect({ fetched, forced }).toEqual({ fetched: 4, forced: 1 })
+    await past('30 seconds')
+    await Promise.all(all.map(one => one.phoneNumber(APPID, 'a-code')))
+    expect(wechat.seen).toMatchObject({ fetched: 6, forced: 2 })
+  })
+
+  test('is replaced by force at most 20 times a day of Beijing', async () => {
+    const wechat = stubborn()
+    await node({}, wechat.fetch).phoneNumber(APPID, 'a-code')
+    await db.rows(`update auth_private.wechat_access_tokens set forces = 20,
+      forced_at = greatest(date_trunc('day', now() at time zone 'Asia/Shanghai') at time zone 'Asia/Shanghai',
+        now() - interval '1 minute')`)
+    await wechat.die()
+    expect((await failure(node({}, wechat.fetch).phoneNumber(APPID, 'a-code'))).code).toBe(
+      'wechat_misconfigured',
+    )
+    expect(wechat.seen.forced).toBe(1)
+    await past('1 day')
+    await node({}, wechat.fetch).phoneNumber(APPID, 'a-code')
+    expect(wechat.seen.forced).toBe(2)
+    expect(await db.row('select forces from auth_private.wechat_access_tokens')).toEqual({ forces: 1 })
+  })
+
+  test('of the legacy kind: every fetch makes another one, so it is not fetched more than once a second', async () => {
+    let fetched = 0
+    const fetch: Fetch = async url => {
+      if (url.includes('/cgi-bin/token'))
+        return Response.json({ access_token: `t-${++fetched}`, expires_in: 7200 })
+      return Response.json({ errcode: 40001, errmsg: 'invalid credential' })
+    }
+    const all = [1, 2, 3].map(() => node({ WECHAT_TOKEN_KIND: 'legacy' }, fetch))
+    const started = Date.now()
+    for (let n = 0; n < 3; n++) await Promise.all(all.map(one => failure(one.phoneNumber(APPID, 'a-code'))))
+    expect(fetched).toBeLessThanOrEqual(2 + Math.ceil((Date.now() - started) / 1_000))
+  })
+
+  test('a process whose lease has run out may not force', async () => {
+    await exchange(node())
+    const wait = await db.row(
+      `select auth_private.wechat_force_access_token($1, 'stable', gen_random_uuid(), 30000, 20) as ms`,
+      [APPID],
+    )
+    expect(wait).toEqual({ ms: null })
   })
 })
 
@@ -266,7 +427,9 @@ describe('a fetcher that died', () => {
 
 describe('the row', () => {
   const READ = 'select * from auth_private.wechat_access_tokens'
-  const TAKE = `select auth_private.wechat_take_access_token('${APPID}', 'stable', null, gen_random_uuid(), 1)`
+  const TAKE = `select auth_private.wechat_take_access_token('${APPID}', 'stable', null, gen_random_uuid(), 1, 1)`
+  const FAIL = `select auth_private.wechat_fail_access_token('${APPID}', 'stable', gen_random_uuid(), '{}', 1)`
+  const FORCE = `select auth_private.wechat_force_access_token('${APPID}', 'stable', gen_random_uuid(), 1, 1)`
   const PUT = `select auth_private.wechat_put_access_token('${APPID}', 'stable', gen_random_uuid(), null, null)`
   let login: pg.Client
   beforeEach(async () => {
@@ -284,7 +447,8 @@ describe('the row', () => {
 
   test.each(['anon', 'authenticated', 'service_role'])('%s neither reads it nor asks for it', async role => {
     await login.query(`set role ${role}`)
-    for (const sql of [READ, TAKE, PUT]) expect([sql, await attempt(sql)]).toEqual([sql, '42501'])
+    for (const sql of [READ, TAKE, PUT, FAIL, FORCE])
+      expect([sql, await attempt(sql)]).toEqual([sql, '42501'])
   })
 
   test('the login of the web service asks for the token, and cannot read the table', async () => {

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createServer as createTcpServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Env } from '../../src/config.ts'
 import { type Fault, SIMULATOR_APP_SECRET } from '../../src/simulator/index.ts'
 import { createFetch, type Fetch } from '../../src/wechat/http.ts'
@@ -281,7 +282,8 @@ describe.each(everyCall)('%s: what is not an answer is wechat_unavailable', name
     await once(server, 'close')
     const wechat = client({}, { url: `http://127.0.0.1:${port}` })
     expect((await failure(calls[name](wechat))).code).toBe('wechat_unavailable')
-    expect(reasons(wechat)).toEqual(['ECONNREFUSED'])
+    // Nothing was sent: it may be tried again.
+    expect(reasons(wechat)).toEqual(Array(3).fill('ECONNREFUSED'))
   })
 })
 
@@ -291,7 +293,7 @@ test('a TLS handshake that never ends is given up after WECHAT_CONNECT_TIMEOUT_M
   const { port } = silent.address() as AddressInfo
   const wechat = client({ WECHAT_CONNECT_TIMEOUT_MS: '100' }, { url: `https://127.0.0.1:${port}` })
   expect((await failure(wechat.code2session(APPID, 'a-code'))).code).toBe('wechat_unavailable')
-  expect(reasons(wechat)).toEqual(['ECONNECTTIMEOUT'])
+  expect(reasons(wechat)).toEqual(Array(3).fill('ECONNECTTIMEOUT'))
   silent.close()
 })
 
@@ -311,9 +313,13 @@ test('a call whose time is up while it waits for the token sends no code, and ha
   const wechat = client({ WECHAT_TIMEOUT_MS: '200' }, { fetch })
   expect((await failure(wechat.phoneNumber(APPID, 'a-code'))).code).toBe('wechat_unavailable')
   token.resolve(Response.json({ access_token: 'too-late', expires_in: 7200 }))
-  // What the late token sets off is over when its last line is logged.
-  while (!reasons(wechat).includes('timeout')) await new Promise(resolve => setImmediate(resolve))
-  await new Promise(resolve => setImmediate(resolve))
+  // It is kept for others; what it sets off for this caller is over soon after.
+  while (
+    (await db.rows(`select from auth_private.wechat_access_tokens where access_token = 'too-late'`)).length <
+    1
+  )
+    await sleep(10)
+  await sleep(100)
   expect(sent).toEqual(['/cgi-bin/stable_token'])
   expect(simulator.calls).toEqual([])
 })

@@ -59,6 +59,14 @@ beforeAll(async () => {
   simulator = await startSimulator()
   client = createClient({ db, url: simulator.url })
 })
+/** As if nobody had ever fetched a token, nor forced one. */
+async function forgetTokens() {
+  await client.close()
+  await simulator.close()
+  await db.rows('delete from auth_private.wechat_access_tokens')
+  simulator = await startSimulator()
+  client = createClient({ db, url: simulator.url })
+}
 afterAll(async () => {
   await client.close()
   await simulator.close()
@@ -85,7 +93,7 @@ describe('jscode2session', () => {
 describe('getuserphonenumber', () => {
   test.each(table)('%i is %s (%s)', async (errcode, code, what) => {
     // A refused token is replaced once; the second refusal is the outcome.
-    simulator.killTokens()
+    await forgetTokens()
     for (let left = deadTokenErrcodes.has(errcode) ? 2 : 1; left > 0; left -= 1)
       simulator.failNext('getuserphonenumber', {
         status: 200,
@@ -112,8 +120,9 @@ describe('getwxacodeunlimit', () => {
   const rows = [...table, [85096, 'validation_failed', 'scancode_time'] as const]
 
   test.each(rows)('%i is %s (%s)', async (errcode, code, what) => {
-    simulator.killTokens()
-    const times = deadTokenErrcodes.has(errcode) ? 2 : 1
+    await forgetTokens()
+    // An image is drawn again where WeChat is busy.
+    const times = errcode === -1 ? 3 : deadTokenErrcodes.has(errcode) ? 2 : 1
     for (let left = times; left > 0; left -= 1)
       simulator.failNext('getwxacodeunlimit', {
         status: 200,
@@ -143,16 +152,24 @@ describe.each<[Endpoint, 'stable' | 'legacy']>([
   })
   afterEach(() => fresh.close())
 
-  test.each(table)('%i is %s (%s)', async (errcode, code) => {
+  // There is no code, user or parameter that these could mean.
+  const ofApp = table.map(([errcode, code]) => [
+    errcode,
+    code === 'wechat_unavailable' ? code : 'wechat_misconfigured',
+  ])
+
+  test.each(ofApp as [number, ErrorCode][])('%i is %s', async (errcode, code) => {
     const before = { ...simulator.callCounts }
-    simulator.failNext(endpoint, { errcode })
+    // What may pass is tried three times: no code is in it.
+    const times = errcode === -1 ? 3 : 1
+    for (let n = 0; n < times; n++) simulator.failNext(endpoint, { errcode })
     const error = await failure(fresh.phoneNumber(APPID, 'a-code'))
     expect([error.code, error.wechat]).toEqual([
       code,
       { errcode, rid: expect.stringMatching(/^[0-9a-f]{8}(-[0-9a-f]{8}){2}$/) },
     ])
-    // The code is not sent without a token, and no errcode of the token endpoint makes for a second try.
-    expect(simulator.callCounts).toEqual({ ...before, [endpoint]: before[endpoint] + 1 })
+    // The code is not sent without a token.
+    expect(simulator.callCounts).toEqual({ ...before, [endpoint]: before[endpoint] + times })
   })
 })
 

@@ -26,9 +26,10 @@ export interface ClientOptions {
   url: string
   env?: Env
   fetch?: Fetch
+  marginMs?: number | undefined
 }
 
-export function createClient({ db, url, env, fetch }: ClientOptions): TestClient {
+export function createClient({ db, url, env, fetch, marginMs }: ClientOptions): TestClient {
   const config = parseConfig({
     DATABASE_URL: db.webUrl,
     JWT_SECRET: 'a secret of the tests, 32 bytes or more',
@@ -44,6 +45,7 @@ export function createClient({ db, url, env, fetch }: ClientOptions): TestClient
     db: database,
     log,
     fetch,
+    marginMs,
   })
   return { ...wechat, db: database, logged, close: () => database.close() }
 }

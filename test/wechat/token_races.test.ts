@@ -1,7 +1,7 @@
 import { type Database, openDatabase } from '../../src/db/database.ts'
 import { createLog } from '../../src/log.ts'
-import { type AccessTokens, createAccessTokens } from '../../src/wechat/access_token.ts'
-import type { Ask } from '../../src/wechat/http.ts'
+import type { AccessTokenOptions } from '../../src/wechat/access_token.ts'
+import { createAccessTokens } from '../../src/wechat/access_token.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 import { APPID, failure } from './harness.ts'
 
@@ -26,12 +26,12 @@ afterAll(async () => {
   await db.drop()
 })
 
-const ask: Ask = () =>
+const ask: AccessTokenOptions['ask'] = () =>
   new Promise(resolve => fetches.push(token => resolve({ access_token: token, expires_in: 7200 })))
 
 /** The tokens of one process. */
-const createNode = (timeoutMs = 10_000): AccessTokens =>
-  createAccessTokens({
+function createNode(timeoutMs = 10_000) {
+  const tokens = createAccessTokens({
     db: {
       ...database,
       one: (statement, values) => {
@@ -45,6 +45,11 @@ const createNode = (timeoutMs = 10_000): AccessTokens =>
     secretOf: () => 'a secret',
     timeoutMs,
   })
+  return {
+    get: async (appid: string, dead?: string) =>
+      (await tokens.get(appid, dead === undefined ? undefined : { token: dead, wechat: undefined })).token,
+  }
+}
 
 /** Answers the next fetch, once it has begun. */
 async function answer(token: string): Promise<void> {

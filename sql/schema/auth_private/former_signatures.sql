@@ -43,3 +43,18 @@ revoke all on function auth_private.wechat_bind_phone(uuid, bytea[], uuid, text,
 grant execute on function auth_private.wechat_bind_phone(uuid, bytea[], uuid, text, text, text, jsonb, integer, text) to authenticator;
 comment on function auth_private.wechat_bind_phone(uuid, bytea[], uuid, text, text, text, jsonb, integer, text) is
   'The former signature, for nodes of the version before. It merges nothing.';
+
+create function auth_private.wechat_take_access_token(
+  p_appid text, p_kind text, p_dead_token text, p_fetch_id uuid, p_lease_ms integer,
+  out access_token text, out expires_at timestamptz, out must_fetch boolean
+)
+language sql volatile
+begin atomic
+  select t.access_token, t.expires_at, t.must_fetch
+  from auth_private.wechat_take_access_token(p_appid, p_kind, p_dead_token, p_fetch_id, p_lease_ms, 300000) t;
+end;
+
+revoke all on function auth_private.wechat_take_access_token(text, text, text, uuid, integer) from public;
+grant execute on function auth_private.wechat_take_access_token(text, text, text, uuid, integer) to authenticator;
+comment on function auth_private.wechat_take_access_token(text, text, text, uuid, integer) is
+  'The former signature, for nodes of the version before. It tells of no failure.';

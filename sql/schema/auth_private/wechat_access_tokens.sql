@@ -7,6 +7,12 @@ create table auth_private.wechat_access_tokens (
   fetched_at timestamptz,
   fetch_id uuid,
   fetching_until timestamptz,
+  dead_token text,
+  forced_at timestamptz,
+  forces integer not null default 0,
+  failure jsonb,
+  failures integer not null default 0,
+  retry_at timestamptz,
   constraint wechat_access_tokens_pkey primary key (appid, kind),
   constraint wechat_access_tokens_kind_is_known check (kind in ('stable', 'legacy')),
   constraint wechat_access_tokens_token_has_its_end check ((access_token is null) = (expires_at is null))
@@ -29,3 +35,11 @@ comment on column auth_private.wechat_access_tokens.fetch_id is
   'Which fetch holds the lease: a result that comes after it ran out does not count.';
 comment on column auth_private.wechat_access_tokens.fetching_until is
   'One node is fetching, and has until then; null or past: nobody is.';
+comment on column auth_private.wechat_access_tokens.dead_token is
+  'The token that WeChat refused last, until another one is there: a stable token is handed out again although it is refused.';
+comment on column auth_private.wechat_access_tokens.forced_at is 'When WeChat was last asked for another token although it has one.';
+comment on column auth_private.wechat_access_tokens.forces is 'How often on the day of forced_at, as Beijing counts days.';
+comment on column auth_private.wechat_access_tokens.failure is
+  'What the last fetch failed with: {code, errcode, rid, advice}; null: it succeeded. Of no secret.';
+comment on column auth_private.wechat_access_tokens.failures is 'How many fetches have failed since one succeeded.';
+comment on column auth_private.wechat_access_tokens.retry_at is 'Nobody fetches before; null: at once.';

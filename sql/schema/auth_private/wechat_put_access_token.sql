@@ -9,6 +9,10 @@ begin atomic
       expires_at = case when p_access_token is null then expires_at
                         else clock_timestamp() + make_interval(secs => p_expires_in) end,
       fetched_at = case when p_access_token is null then fetched_at else clock_timestamp() end,
+      dead_token = case when p_access_token is null then dead_token end,
+      failure = case when p_access_token is null then failure end,
+      failures = case when p_access_token is null then failures else 0 end,
+      retry_at = case when p_access_token is null then retry_at end,
       fetching_until = null,
       fetch_id = null
   where appid = p_appid and kind = p_kind and fetch_id = p_fetch_id
@@ -20,4 +24,4 @@ grant execute on function auth_private.wechat_put_access_token(text, text, uuid,
 alter function auth_private.wechat_put_access_token(text, text, uuid, text, integer) owner to auth_courier;
 
 comment on function auth_private.wechat_put_access_token(text, text, uuid, text, integer) is
-  'Ends a fetch: stores the token, good for p_expires_in seconds, and answers when it ends. A null token says that the fetch failed, so that another node may try. Nothing happens, and null is answered, where the lease of p_fetch_id ran out and another fetch has begun.';
+  'Ends a fetch: stores the token, good for p_expires_in seconds, and answers when it ends. A null token says that the fetch failed, so that another node may try (nodes of the version before; the others call wechat_fail_access_token). Nothing happens, and null is answered, where the lease of p_fetch_id ran out and another fetch has begun.';
