@@ -123,22 +123,57 @@ export function parseOwnerConfig(env: Env): {
   ownerUrl: string
   webhookAllowPrivate: boolean
   retention: Retention
+  /** Whose access tokens the worker keeps; undefined: no app is named. */
+  wechat: { config: Config['wechat']; apiUrl: string } | undefined
 } {
+  const given = setOnly(env)
   const parsed = Environment.pick({
     DATABASE_OWNER_URL: true,
     WEBHOOK_ALLOW_PRIVATE: true,
     LOG_LEVEL: true,
     ...RETENTION_NAMES,
-  }).safeParse(setOnly(env))
-  const faults = parsed.error ? faultsOf(parsed.error) : []
-  if (!setOnly(env).DATABASE_OWNER_URL)
+    ...WECHAT_NAMES,
+  }).safeParse(given)
+  const faults = [...(parsed.error ? faultsOf(parsed.error) : []), ...halfAnApp(given)]
+  if (!given.DATABASE_OWNER_URL)
     faults.push('DATABASE_OWNER_URL is not set: it is the login that owns the schema')
   if (faults.length > 0) throw new ConfigError(faults)
   const { DATABASE_OWNER_URL, WEBHOOK_ALLOW_PRIVATE = false } = parsed.data!
+  const config = wechatOf(parsed.data!)
+  const isNamed = given.WECHAT_APP_ID !== undefined || given.WECHAT_API_URL !== undefined
   return {
+    wechat: isNamed ? { config, apiUrl: config.apiUrl! } : undefined,
     ownerUrl: DATABASE_OWNER_URL!,
     webhookAllowPrivate: WEBHOOK_ALLOW_PRIVATE,
     retention: retentionOf(parsed.data!),
+  }
+}
+
+const WECHAT_NAMES = {
+  WECHAT_APP_ID: true,
+  WECHAT_APP_SECRET: true,
+  WECHAT_APPS: true,
+  WECHAT_API_URL: true,
+  WECHAT_SEND_OPENID: true,
+  WECHAT_TOKEN_KIND: true,
+  WECHAT_TIMEOUT_MS: true,
+  WECHAT_CONNECT_TIMEOUT_MS: true,
+  WECHAT_MAX_CALLS: true,
+  WECHAT_MAX_QUEUE: true,
+} as const
+
+function wechatOf(env: Pick<Environment, keyof typeof WECHAT_NAMES>): Config['wechat'] {
+  const defaultAppid = env.WECHAT_APP_ID ?? SIMULATOR_APP_ID
+  const isSimulated = env.WECHAT_APP_ID === undefined
+  return {
+    apps: { [defaultAppid]: env.WECHAT_APP_SECRET ?? SIMULATOR_APP_SECRET, ...env.WECHAT_APPS },
+    defaultAppid,
+    apiUrl: env.WECHAT_API_URL ?? (isSimulated ? undefined : 'https://api.weixin.qq.com'),
+    sendOpenid: env.WECHAT_SEND_OPENID,
+    tokenKind: env.WECHAT_TOKEN_KIND,
+    timeoutMs: env.WECHAT_TIMEOUT_MS,
+    connectTimeoutMs: env.WECHAT_CONNECT_TIMEOUT_MS,
+    limits: { calls: env.WECHAT_MAX_CALLS, queue: env.WECHAT_MAX_QUEUE },
   }
 }
 
@@ -190,8 +225,7 @@ function missing(env: Env, { production, embedded }: { production: boolean; embe
       'DATABASE_URL is not set, and DATABASE_OWNER_URL is: set both, or neither for the embedded database',
     )
   }
-  if (env.WECHAT_APP_ID !== undefined) require('WECHAT_APP_SECRET', 'WECHAT_APP_ID needs its secret')
-  if (env.WECHAT_APP_SECRET !== undefined) require('WECHAT_APP_ID', 'WECHAT_APP_SECRET needs its app')
+  faults.push(...halfAnApp(env))
   if (env.WECHAT_PUSH_AES_KEY !== undefined) require('WECHAT_PUSH_TOKEN', 'WECHAT_PUSH_AES_KEY needs it')
   const { SESSION_INACTIVITY_TIMEOUT: inactivity, JWT_EXPIRY: expiry = '3600' } = env
   if (inactivity !== undefined && Number(inactivity) < Number(expiry)) {
@@ -211,6 +245,15 @@ function missing(env: Env, { production, embedded }: { production: boolean; embe
   return faults
 }
 
+/** An app without its secret, or the other way round. */
+function halfAnApp({ WECHAT_APP_ID: appid, WECHAT_APP_SECRET: secret }: Env): string[] {
+  if (appid !== undefined && secret === undefined)
+    return ['WECHAT_APP_SECRET is not set: WECHAT_APP_ID needs its secret']
+  if (appid === undefined && secret !== undefined)
+    return ['WECHAT_APP_ID is not set: WECHAT_APP_SECRET needs its app']
+  return []
+}
+
 /** Where among the verification keys one has the name of the signing key; -1: nowhere. */
 function placeOfSigningKey(env: Env): number {
   const { JWT_SIGNING_KEY, JWT_VERIFICATION_KEYS } = Environment.shape
@@ -223,8 +266,6 @@ function shape(
   env: Environment,
   { production, embedded }: { production: boolean; embedded: boolean },
 ): Config {
-  const simulated = env.WECHAT_APP_ID === undefined
-  const defaultAppid = env.WECHAT_APP_ID ?? SIMULATOR_APP_ID
   const jwtSecret = env.JWT_SECRET ?? ''
   const dataKeys = env.DATA_KEY ?? [jwtSecret]
   return {
@@ -237,16 +278,7 @@ function shape(
     databasePoolSize: env.DATABASE_POOL_SIZE,
     databaseTimeoutMs: env.DATABASE_TIMEOUT_MS,
     dataDir: env.DATA_DIR,
-    wechat: {
-      apps: { [defaultAppid]: env.WECHAT_APP_SECRET ?? SIMULATOR_APP_SECRET, ...env.WECHAT_APPS },
-      defaultAppid,
-      apiUrl: env.WECHAT_API_URL ?? (simulated ? undefined : 'https://api.weixin.qq.com'),
-      sendOpenid: env.WECHAT_SEND_OPENID,
-      tokenKind: env.WECHAT_TOKEN_KIND,
-      timeoutMs: env.WECHAT_TIMEOUT_MS,
-      connectTimeoutMs: env.WECHAT_CONNECT_TIMEOUT_MS,
-      limits: { calls: env.WECHAT_MAX_CALLS, queue: env.WECHAT_MAX_QUEUE },
-    },
+    wechat: wechatOf(env),
     push:
       env.WECHAT_PUSH_TOKEN === undefined
         ? undefined

@@ -6,6 +6,7 @@ import { createTokens, makeApiKey, type Tokens } from './tokens/jwt.ts'
 import { createRefreshTokens, type RefreshTokens } from './tokens/refresh_token.ts'
 import { createWechat, type Wechat } from './wechat/client.ts'
 import type { Fetch, Observe } from './wechat/http.ts'
+import { createTroubles, type Troubles } from './wechat/troubles.ts'
 
 /** What an operation works with; made once a process. */
 export interface Services {
@@ -14,6 +15,7 @@ export interface Services {
   apiKeys: { anon: string; serviceRole: string }
   db: Database
   wechat: Wechat
+  troubles: Troubles
   tokens: Tokens
   refreshTokens: RefreshTokens
   limits: Limits
@@ -63,12 +65,28 @@ export async function createServices({ config, ownUrl, log, fetch }: ServiceOpti
     timeoutMs: config.databaseTimeoutMs,
     log,
   })
-  const observers: Observe[] = []
+  const troubles = createTroubles()
+  const observers: Observe[] = [troubles.observe]
   const observe: Observe = call => {
     for (const tell of observers) tell(call)
   }
   const wechat = createWechat({ config: config.wechat, apiUrl, db, log, fetch, observe })
   const refreshTokens = createRefreshTokens(config.dataKeys)
   const limits = createLimits(config, db)
-  return { config, siteUrl, apiKeys, db, wechat, tokens, refreshTokens, limits, log, close: () => db.close() }
+  return {
+    config,
+    siteUrl,
+    apiKeys,
+    db,
+    wechat,
+    troubles,
+    tokens,
+    refreshTokens,
+    limits,
+    log,
+    async close() {
+      await wechat.token.settle()
+      await db.close()
+    },
+  }
 }

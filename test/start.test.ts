@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { SIMULATOR_APP_ID } from '../src/simulator/index.ts'
 import { graphql, post, send } from './support/client.ts'
 import { recordOutput, secret } from './support/leaks.ts'
 import type { Node } from './support/service.ts'
@@ -150,7 +151,11 @@ test('starts, does what its banner says, tells a second start, ends, and goes on
   expect(logged.join('\n')).not.toContain('13800138000')
 
   // The web service answers in every way that the banner names.
-  expect((await send(`${first.url}/health/ready`)).body).toEqual({ status: 'ok', database: 'ok' })
+  expect((await send(`${first.url}/health/ready`)).body).toEqual({
+    status: 'ok',
+    database: 'ok',
+    wechat: { [SIMULATOR_APP_ID]: 'ok' },
+  })
   expect((await send(`${first.url}/graphiql`)).body).toContain('<!DOCTYPE html>')
   expect((await send(`${first.url}/`)).headers.get('location')).toBe('/graphiql')
   expect(

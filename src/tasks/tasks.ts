@@ -22,6 +22,8 @@ export interface TaskOptions {
   stopping: AbortSignal
   /** Posts to webhooks. */
   send: Send
+  /** Keeps the access tokens; undefined: this worker knows no app. */
+  accessTokens: Task | undefined
 }
 
 /** What this worker can do. It is given no job of a task that it does not have, as `auth_event` where nobody defined it. */
@@ -29,11 +31,13 @@ export function taskList({
   tasks: { auth_event, ...others },
   send,
   retention,
+  accessTokens,
   ...options
 }: TaskOptions): TaskList {
   const own: TaskList = {
     clean_up: cleanUpTask(retention),
     wechat_push: wechatPushTask(options.log),
+    ...(accessTokens && { access_tokens: accessTokens }),
     deliver: subscriberTask({ ...options, send }),
     ...(auth_event && {
       auth_event: subscriberTask({ ...options, send: sendToTask(auth_event, options.log) }),

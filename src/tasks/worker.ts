@@ -1,7 +1,10 @@
 import { parseCronItems, run } from 'graphile-worker'
+import type pg from 'pg'
+import type { Database, Statement } from '../db/database.ts'
 import { orUnreachable } from '../db/errors.ts'
 import type { Logger } from '../log.ts'
 import { observe, RHYTHM, type Rhythm, startWatch } from './abandoned_jobs.ts'
+import { accessTokensTask, type WorkerWechat } from './access_tokens.ts'
 import { startRelay } from './relay.ts'
 import { RETENTION, type Retention } from './retention.ts'
 import { PACE, type Pace } from './subscriber.ts'
@@ -20,6 +23,8 @@ export interface WorkerOptions {
   webhookAllowPrivate?: boolean
   /** What is deleted, and when. */
   retention?: Retention
+  /** The apps whose access tokens it replaces ahead of their end; undefined: the nodes do that on demand. */
+  wechat?: WorkerWechat | undefined
   /** How soon a job goes on whose worker died; tests are less patient. */
   rhythm?: Rhythm
   /** How patient deliveries are; tests are less patient. */
@@ -35,7 +40,12 @@ const CONCURRENCY = 16
 /** The application is a subscriber like others, but for the URL; there is one such row. */
 const SUBSCRIBE = 'insert into auth_private.webhooks default values on conflict do nothing'
 
-const CLOCK = parseCronItems([{ task: 'clean_up', match: '*/10 * * * *', options: { maxAttempts: 1 } }])
+const CLEAN_UP = { task: 'clean_up', match: '*/10 * * * *', options: { maxAttempts: 1 } }
+const ACCESS_TOKENS = {
+  task: 'access_tokens',
+  match: '* * * * *',
+  options: { maxAttempts: 1, jobKey: 'access_tokens' },
+}
 
 export interface Worker {
   /** Ends after the jobs at hand are done and unlocked. */
@@ -49,14 +59,16 @@ export async function startWorker({
   tasks = {},
   webhookAllowPrivate: allowPrivate = false,
   retention = RETENTION,
+  wechat,
   rhythm = RHYTHM,
   pace: givenPace,
 }: WorkerOptions): Promise<Worker> {
   const pace = { ...PACE, ...givenPace }
   const stopping = new AbortController()
   const send = createSender({ allowPrivate, requestMs: pace.requestMs })
-  const list = taskList({ tasks, log, pace, retention, send, stopping: stopping.signal })
   const { pool, wait, hurry, end } = openWorkerPool(ownerUrl, log)
+  const accessTokens = wechat && accessTokensTask(wechat, statementsOn(pool), log)
+  const list = taskList({ tasks, log, pace, retention, send, accessTokens, stopping: stopping.signal })
   await pool.query(tasks.auth_event ? SUBSCRIBE : 'select').catch(async (error: unknown) => {
     await end()
     return orUnreachable('DATABASE_OWNER_URL')(error)
@@ -66,7 +78,7 @@ export async function startWorker({
   wait()
   const runner = await run({
     pgPool: pool,
-    parsedCronItems: CLOCK,
+    parsedCronItems: parseCronItems(wechat ? [CLEAN_UP, ACCESS_TOKENS] : [CLEAN_UP]),
     taskList: list,
     concurrency: CONCURRENCY,
     pollInterval: 2_000,
@@ -90,3 +102,9 @@ export async function startWorker({
     },
   }
 }
+
+/** The web service's statements, as the owner. */
+const statementsOn = (pool: pg.Pool): Pick<Database, 'one'> => ({
+  one: async <Row extends object>({ name, text }: Statement, values: unknown[]) =>
+    (await pool.query<Row>({ name, text, values })).rows[0]!,
+})

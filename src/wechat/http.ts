@@ -74,6 +74,8 @@ export interface WechatCall {
   errcode: number | null
   /** Why it did not: a word such as `timeout`, `ECONNRESET`, `HTTP 502`, `nonsense`. */
   reason?: string
+  /** What an operator should do about the errcode. */
+  advice?: string | undefined
   /** Milliseconds. */
   ms: number
 }
@@ -140,7 +142,7 @@ export function createAsk(fetch: Fetch, log: Logger, observe: Observe): Ask {
       const error = fromErrcode(errcode, errmsg)
       const { advice } = error
       log.warn({ endpoint, errcode, errmsg: text.slice(0, 500), advice, ms }, 'WeChat answered with an error')
-      observe({ appid, endpoint, errcode, ms })
+      observe({ appid, endpoint, errcode, advice, ms })
       throw error
     }
     if (image && !picture) throw unavailable('no image')
