@@ -43,8 +43,8 @@ export async function end(child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM
 }
 
 /** `postgraphile-wechat serve` in production, which answers already. */
-export async function launchServe(site: Site) {
-  const { child, output } = launch('serve', production(site))
+export async function launchServe(site: Site, env: Record<string, string> = {}) {
+  const { child, output } = launch('serve', { ...production(site), ...env })
   while (!output().includes('the service answers')) {
     if (child.exitCode !== null) throw new Error(output())
     await sleep(20)
