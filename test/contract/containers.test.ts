@@ -77,7 +77,7 @@ describe('docker-compose.yml', () => {
 
   test('gives each service the logins that it needs, and no more', () => {
     expect(services.migrate).toEqual(['DATABASE_OWNER_URL'])
-    expect(services.worker).toEqual(['DATABASE_OWNER_URL'])
+    expect(services.worker).toEqual(['DATABASE_OWNER_URL', 'WECHAT_APP_ID', 'WECHAT_APP_SECRET'])
     expect(services.web).toContain('DATABASE_URL')
     expect(services.web).not.toContain('DATABASE_OWNER_URL')
   })
