@@ -44,6 +44,12 @@ export class CodeStore<T> {
     return minted && minted.appid === appid && !this.#expired(minted) ? minted : undefined
   }
 
+  /** Whether another app minted this code less than five minutes ago. */
+  isOfAnother(code: string, appid: string): boolean {
+    const minted = this.#codes.get(code)
+    return minted !== undefined && minted.appid !== appid && !this.#expired(minted)
+  }
+
   #expired(minted: Minted<T>): boolean {
     return this.#now() >= minted.mintedAt + CODE_LIFE_MS
   }

@@ -1,8 +1,11 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+// Hop before: wechat.ts, whose routes are made of this. Hop after: strike.ts where a fault was planned, and the caller.
 import type { Request, RequestHandler, Response } from 'express'
+import { readJson } from './body.ts'
 import { errorBody, WechatError } from './errors.ts'
+import { kindOf } from './faults.ts'
 import { recordCall, type State } from './state.ts'
-import type { Call, Endpoint, Fault } from './types.ts'
+import { type Answer, type Reply, send, strike } from './strike.ts'
+import type { Call, Endpoint } from './types.ts'
 
 /** One call of a WeChat endpoint, as the endpoint sees it. */
 export interface Exchange {
@@ -18,70 +21,60 @@ export interface Exchange {
 /** What an endpoint does: its answer on success (a Buffer is an image, anything else JSON), or a thrown WechatError. */
 export type Work = (exchange: Exchange) => object | Promise<object>
 
-interface Reply {
-  errcode: number | null
-  send: () => void
-}
-
-/** A handler that runs `work` as WeChat would: HTTP 200 always, JSON as `contentType`, with the next fault in its way. */
+/** A handler that runs `work` as WeChat would: HTTP 200 always, JSON as `contentType`, with a fault in its way if one is due. */
 export function endpoint(state: State, name: Endpoint, contentType: string, work: Work): RequestHandler {
+  const wechat = (errcode: number, body: object): Answer =>
+    Buffer.isBuffer(body)
+      ? { errcode, contentType: 'image/jpeg', body }
+      : { errcode, contentType, body: Buffer.from(JSON.stringify(body)) }
+  const refusal = (error: WechatError, hint = state.settings.hints) =>
+    wechat(error.errcode, errorBody(error, state.now(), hint))
+  const perform = async (exchange: Exchange): Promise<Answer> => {
+    try {
+      return wechat(0, await work(exchange))
+    } catch (error) {
+      if (error instanceof WechatError) return refusal(error)
+      throw error
+    }
+  }
   return async (req, res) => {
     const call = recordCall(state, name)
-    const planned = state.faults[name].shift()
-    const wechat = (errcode: number, body: object): Reply => ({
-      errcode,
-      send: () => {
-        const isImage = Buffer.isBuffer(body)
-        // Not res.type(): express would add a charset that WeChat does not send.
-        res.setHeader('Content-Type', isImage ? 'image/jpeg' : contentType)
-        res.end(isImage ? body : JSON.stringify(body))
-      },
+    const began = performance.now()
+    const query = queryOf(req)
+    const caller = state.faults.needsApp(name) ? await callerOf(state, query, req, res) : undefined
+    const plan = state.faults.take(name, caller)
+    const fault = plan?.fault
+    if (fault) call.fault = kindOf(fault)
+    const reply = (answer: Answer): Reply => ({
+      errcode: answer.errcode,
+      send: () => send(res, answer.contentType, answer.body),
     })
-    const refuse = (error: WechatError): Reply => wechat(error.errcode, errorBody(error, state.now()))
-    const strike = (after: boolean) =>
-      planned?.after === after ? befall(planned.fault, req, res, refuse) : undefined
-    const perform = async (): Promise<Reply> => {
-      const query = new URL(req.url, 'http://simulator').searchParams
-      const phoneInfo = planned && 'phoneInfo' in planned.fault ? planned.fault.phoneInfo : {}
-      try {
-        return wechat(0, await work({ req, res, query, call, phoneInfo }))
-      } catch (error) {
-        if (error instanceof WechatError) return refuse(error)
-        throw error
-      }
+    const scene = {
+      ...{ req, res, answer: undefined },
+      refuse: (error: WechatError, hint: boolean | undefined) => reply(refusal(error, hint)),
     }
-    let reply = await strike(false)
-    if (!reply) {
-      const own = await perform()
-      reply = (await strike(true)) ?? own
+    // There is nothing to cut off before there is an answer.
+    const strikesAfter = plan?.after || call.fault === 'truncate'
+    let final = fault && !strikesAfter ? await strike(fault, scene) : undefined
+    if (!final) {
+      const phoneInfo = fault && 'phoneInfo' in fault ? fault.phoneInfo : {}
+      const answer = await perform({ req, res, query, call, phoneInfo })
+      final = (fault && strikesAfter && (await strike(fault, { ...scene, answer }))) || reply(answer)
     }
-    call.errcode = reply.errcode
+    call.errcode = final.errcode
+    call.ms = Math.round(performance.now() - began)
     state.onCall(call)
-    reply.send()
+    await final.send()
   }
 }
 
-/** The reply that a fault puts in place of WeChat's; undefined where the call just goes on. */
-async function befall(
-  fault: Fault,
-  req: Request,
-  res: Response,
-  refuse: (error: WechatError) => Reply,
-): Promise<Reply | undefined> {
-  if ('errcode' in fault) return refuse(new WechatError(fault.errcode, fault.errmsg))
-  if ('status' in fault) return { errcode: null, send: () => res.status(fault.status).send(fault.body) }
-  if ('reset' in fault) return { errcode: null, send: () => req.socket.resetAndDestroy() }
-  // A sender who gave up during the wait is taken at his word: a `before` wait then spends no code.
-  if ('hang' in fault && !(await stayed(res, fault.hang))) return { errcode: null, send: () => {} }
-  return undefined
-}
+/** The query of a request, as WeChat reads it: the first of several values counts. */
+export const queryOf = ({ url }: Request) => new URLSearchParams(url.split('?').slice(1).join('?'))
 
-/** Waits `ms` milliseconds, at most until the sender has gone; whether he is still there. */
-async function stayed(res: Response, ms: number): Promise<boolean> {
-  const gone = new AbortController()
-  const leave = () => gone.abort()
-  res.once('close', leave)
-  await sleep(ms, undefined, { signal: gone.signal }).catch(() => {})
-  res.off('close', leave)
-  return !gone.signal.aborted
+/** The app that a call says it is of, believed or not. */
+async function callerOf(state: State, query: URLSearchParams, req: Request, res: Response) {
+  const named = query.get('appid') ?? state.tokens.ownerOf(query.get('access_token'))
+  if (named !== undefined && named !== null) return named
+  const body = (await readJson(req, res)) as { appid?: unknown } | undefined | null
+  return typeof body === 'object' && typeof body?.appid === 'string' ? body.appid : undefined
 }

@@ -1,33 +1,42 @@
 // Hop before: src/app.ts mounts this at /simulator in development; the `simulator` command listens with simulatorApp().
 // Hop after: none, this stands in for WeChat.
-import express, { type Express, Router } from 'express'
+import express, { type Express, type Router } from 'express'
 import { SIMULATOR_APP_ID, SIMULATOR_APP_SECRET } from './app_id.ts'
-import { controlRoutes } from './control.ts'
-import { type PushOptions, pushRoutes } from './push.ts'
+import { newApp } from './control/apps.ts'
+import { type Control, controlOf, controlOperations } from './control/index.ts'
+import type { PushOptions } from './push.ts'
+import { simulatorRouter } from './router.ts'
+import { SETTINGS } from './settings.ts'
 import { createState } from './state.ts'
-import type { Call, Endpoint, Fault } from './types.ts'
-import { wechatRoutes } from './wechat.ts'
+import type { Call, Endpoint, Fault, FaultPlan } from './types.ts'
 
 export { SIMULATOR_APP_ID, SIMULATOR_APP_SECRET } from './app_id.ts'
+export type { Control } from './control/index.ts'
+export { ControlError } from './control/operation.ts'
+export type { PushOptions } from './push.ts'
 export type { Call, Endpoint, Fault } from './types.ts'
-
-/** WeChat's longest announced lifetime of an access token. */
-const TOKEN_LIFE_SECONDS = 7200
 
 export interface SimulatorOptions {
   /** appid → secret, at least one; the first is the default of the control endpoints. Default: SIMULATOR_APP_ID alone. */
   apps?: Record<string, string>
   /** The clock, in Unix milliseconds. Default: Date.now. */
   now?: () => number
+  /** The dice of faults with a probability, from 0 to below 1. Default: Math.random. */
+  random?: () => number
   /** Lifetime of access tokens in seconds. Default: 7200. */
   tokenLifeSeconds?: number
   /** Pages that the published mini programs have, for `check_path` of getwxacodeunlimit. Default: whatever is asked for. */
   pages?: string[]
+  /** Whether WeChat's limits on calls a day and a minute are enforced from the start. Default: true. */
+  quotas?: boolean
   /** The message push, as it is configured at WeChat. Default: `POST /push-events` is refused. */
   push?: PushOptions | undefined
   /** Told of every call of a WeChat endpoint, just before it is answered. Default: nobody is told. */
   onCall?: (call: Call) => void
 }
+
+/** Which calls a fault befalls; `times: Infinity` until it is removed (`control.clearFaults()`). */
+export type FaultOptions = Partial<Omit<FaultPlan, 'endpoint' | 'fault'>>
 
 export interface Simulator {
   /** WeChat's endpoints and the control endpoints; everything else is 404. Mount it before any body parser. */
@@ -37,40 +46,40 @@ export interface Simulator {
   /** How many calls each of WeChat's endpoints has had. */
   callCounts: Readonly<Record<Endpoint, number>>
   /**
-   * Queues a fault: every call of `endpoint` takes one from the queue. It strikes before anything is looked at,
-   * with `after: true` once the call has taken effect (code spent, token issued), successful or not.
+   * Plans a fault, without options for the next call of `endpoint`. It strikes before anything is looked at, with
+   * `after: true` once the call has taken effect (code spent, token issued), successful or not.
    */
-  failNext: (endpoint: Endpoint, fault: Fault, options?: { after?: boolean }) => void
-  /** Makes every access token issued so far invalid (40001). */
-  killTokens: () => void
+  failNext: (endpoint: FaultPlan['endpoint'], fault: Fault, options?: FaultOptions) => void
+  /** `control.killTokens`: makes every access token issued so far, or those of an app or a kind, invalid (40001). */
+  killTokens: Control['killTokens']
+  /** The control endpoints as functions, with the same input and the same answers. */
+  control: Control
 }
 
 /**
- * A stand-in for WeChat's server API, in memory: token, stable_token, jscode2session, getuserphonenumber,
- * getwxacodeunlimit, and `POST /login-codes`, `POST /phone-codes` in the part of the user's phone;
- * and the other way round `POST /push-events`, which sends a message push to the service. WeChat's limits on
- * calls a day or a minute are not enforced: `failNext` brings up 45009 and 45011, as it does whatever else cannot be
- * provoked from outside.
+ * A stand-in for WeChat's server API, in memory: token, stable_token, jscode2session, checksession, resetusersessionkey,
+ * getuserphonenumber, getwxacodeunlimit; control endpoints in the part of the user's phone, of WeChat's administration and of
+ * bad luck; and the other way round `POST /push-events`, which sends a message push to the service. docs/simulator.md.
  */
 export function createSimulator(options: SimulatorOptions = {}): Simulator {
   const { apps = { [SIMULATOR_APP_ID]: SIMULATOR_APP_SECRET }, now = Date.now, onCall = () => {} } = options
-  const [defaultApp] = Object.keys(apps)
-  if (defaultApp === undefined) throw new TypeError('the simulator needs at least one app')
-  const { tokenLifeSeconds = TOKEN_LIFE_SECONDS, pages, push } = options
-  const state = createState(apps, now, tokenLifeSeconds, onCall, pages, push)
-  const router = Router()
-    .use(wechatRoutes(state))
-    .use(controlRoutes(state, defaultApp))
-    .use(pushRoutes(state, defaultApp))
-    .use((req, res) => {
-      res.status(404).json({ error: `the WeChat simulator has no ${req.method} ${req.path}` })
-    })
+  const { tokenLifeSeconds: token_life_seconds = SETTINGS.token_life_seconds, pages = null } = options
+  const { push, quotas = true, random = Math.random } = options
+  const state = createState({
+    apps: new Map(Object.entries(apps).map(([appid, secret]) => [appid, newApp(secret)])),
+    settings: { ...SETTINGS, token_life_seconds, pages },
+    ...{ now, onCall, random, quotas, push },
+  })
+  const operations = controlOperations(state)
+  const control = controlOf(operations)
+  const once = { after: false, times: 1, probability: 1 }
   return {
-    router,
+    router: simulatorRouter(state, operations),
     calls: state.calls,
     callCounts: state.callCounts,
-    failNext: (endpoint, fault, { after = false } = {}) => state.faults[endpoint].push({ fault, after }),
-    killTokens: () => state.tokens.kill(),
+    failNext: (endpoint, fault, plan) => void state.faults.add({ ...once, ...plan, endpoint, fault }),
+    killTokens: control.killTokens,
+    control,
   }
 }
 

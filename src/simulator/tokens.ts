@@ -1,38 +1,26 @@
 import { randomBytes } from 'node:crypto'
 import { WechatError } from './errors.ts'
+import { type Line, mayForce, newLine, type Token, type TokenKind } from './token_line.ts'
 
 /** How long old and new token are good side by side, and how long before its end a stable token is replaced. */
 const OVERLAP_MS = 5 * 60_000
-const FORCE_INTERVAL_MS = 30_000
-const FORCES_A_DAY = 20
-const DAY_MS = 86_400_000
-/** The page says "a day", not where: Beijing's is assumed. */
-const BEIJING_MS = 8 * 3_600_000
 
 /** Only what looks like a token can be "not latest" (40001); anything else is 40014. */
 const TOKEN_SHAPE = /^\d+_[\w-]{128}$/
 
-type TokenKind = 'token' | 'stable_token'
+/** Which tokens are meant: undefined members mean all. */
+export interface Which {
+  appid?: string | undefined
+  kind?: TokenKind | undefined
+}
+/** What can be changed while tokens live, in seconds. */
+export interface TokenTimes {
+  token_life_seconds: number
+  /** How long a token of the kind `token` outlives its successor's issue. */
+  legacy_overlap_seconds: number
+}
 /** The answer of both token endpoints; `expires_in` in seconds. */
 export type TokenAnswer = { access_token: string; expires_in: number }
-
-interface Token {
-  readonly value: string
-  /** End of the lifetime that was announced. */
-  readonly expiresAt: number
-  /** End of use: `expiresAt`, or five minutes after a newer one was issued. */
-  readonly diesAt: number
-}
-
-/** The tokens of one kind of one app. Only the newest two can be good: a second replacement kills the first token. */
-interface Line {
-  readonly appid: string
-  current?: Token
-  previous?: Token
-  forcedAt: number
-  forcedDay: number
-  forcedCount: number
-}
 
 /**
  * Access tokens of all apps, in memory. The two kinds share nothing.
@@ -40,19 +28,19 @@ interface Line {
  */
 export class TokenStore {
   readonly #now: () => number
-  readonly #lifeMs: number
+  readonly #times: () => TokenTimes
   readonly #lines = new Map<string, Line>()
 
   /** `now` in Unix milliseconds. Of a life under 300 s every stable token is in its last five minutes at once. */
-  constructor(now: () => number, lifeSeconds: number) {
+  constructor(now: () => number, times: () => TokenTimes) {
     this.#now = now
-    this.#lifeMs = lifeSeconds * 1000
+    this.#times = times
   }
 
   /** GET /cgi-bin/token: always a new token; the one before lives five more minutes. */
   renew(appid: string): TokenAnswer {
     const now = this.#now()
-    return answer(issue(this.#line(appid, 'token'), now, this.#lifeMs), now)
+    return answer(this.#issue(this.#line(appid, 'token'), now), now)
   }
 
   /**
@@ -65,8 +53,14 @@ export class TokenStore {
     const line = this.#line(appid, 'stable_token')
     const forced = force && mayForce(line, now)
     const { current } = line
-    const fresh = current !== undefined && current.expiresAt - now >= OVERLAP_MS
-    return answer(fresh && !forced ? current : issue(line, now, this.#lifeMs), now)
+    const isGood = current !== undefined && (now < current.diesAt || line.stuck)
+    const fresh = isGood && current.expiresAt - now >= OVERLAP_MS
+    return answer(fresh && !forced ? current : this.#issue(line, now), now)
+  }
+
+  /** Whose token this is or was; undefined: nobody's that is still known. */
+  ownerOf(value: string | null): string | undefined {
+    return this.#find(value)?.line.appid
   }
 
   /**
@@ -75,44 +69,69 @@ export class TokenStore {
    */
   appOf(value: string | null): string {
     if (!value) throw new WechatError(41001)
-    for (const { appid, current, previous } of this.#lines.values()) {
-      const token = [current, previous].find(candidate => candidate?.value === value)
-      if (!token) continue
-      if (this.#now() < token.diesAt) return appid
-      throw new WechatError(this.#now() >= token.expiresAt ? 42001 : 40001)
-    }
-    throw new WechatError(TOKEN_SHAPE.test(value) ? 40001 : 40014)
+    const found = this.#find(value)
+    if (!found) throw new WechatError(TOKEN_SHAPE.test(value) ? 40001 : 40014)
+    const { token, line } = found
+    if (this.#now() < token.diesAt) return line.appid
+    throw new WechatError(this.#now() >= token.expiresAt ? 42001 : 40001)
   }
 
-  /** Forgets every token of every app: all become 40001. */
-  kill(): void {
-    this.#lines.clear()
+  /**
+   * Makes the tokens that were issued so far invalid (40001); how many of them were good. The next call for one gets a new
+   * one; with `stuck` stable_token goes on giving out the dead one, until `force_refresh` or its announced end.
+   */
+  kill(which: Which = {}, stuck = false): number {
+    return this.#end(which, (token, now) => ({ ...token, diesAt: now }), stuck)
+  }
+
+  /** Makes the tokens that were issued so far outlived (42001); how many of them were good. */
+  expire(which: Which = {}): number {
+    return this.#end(which, (token, now) => ({ ...token, diesAt: now, expiresAt: now }), false)
+  }
+
+  #end({ appid, kind }: Which, end: (token: Token, now: number) => Token, stuck: boolean): number {
+    const now = this.#now()
+    let ended = 0
+    const ifGood = (token: Token | undefined) => {
+      if (!token || now >= token.diesAt) return token
+      ended += 1
+      return end(token, now)
+    }
+    for (const line of this.#lines.values()) {
+      if ((appid ?? line.appid) !== line.appid || (kind ?? line.kind) !== line.kind) continue
+      line.current = ifGood(line.current)
+      line.previous = ifGood(line.previous)
+      line.stuck = stuck
+    }
+    return ended
+  }
+
+  #find(value: string | null): { token: Token; line: Line } | undefined {
+    for (const line of this.#lines.values()) {
+      const token = [line.current, line.previous].find(candidate => candidate?.value === value)
+      if (token) return { token, line }
+    }
+    return undefined
+  }
+
+  #issue(line: Line, now: number): Token {
+    const { token_life_seconds, legacy_overlap_seconds } = this.#times()
+    const overlap = line.kind === 'token' ? legacy_overlap_seconds * 1000 : OVERLAP_MS
+    const old = line.current
+    // A token that is dead or outlived is not brought back to life by its successor.
+    if (old) line.previous = now < old.diesAt ? { ...old, diesAt: now + overlap } : old
+    const expiresAt = now + token_life_seconds * 1000
+    line.current = { value: `86_${randomBytes(96).toString('base64url')}`, expiresAt, diesAt: expiresAt }
+    line.stuck = false
+    return line.current
   }
 
   #line(appid: string, kind: TokenKind): Line {
     const key = `${kind} ${appid}`
-    const line = this.#lines.get(key) ?? { appid, forcedAt: -Infinity, forcedDay: 0, forcedCount: 0 }
+    const line = this.#lines.get(key) ?? newLine(appid, kind)
     this.#lines.set(key, line)
     return line
   }
-}
-
-function issue(line: Line, now: number, lifeMs: number): Token {
-  const old = line.current
-  // An expired token is not brought back to life by its successor.
-  if (old) line.previous = now < old.diesAt ? { ...old, diesAt: now + OVERLAP_MS } : old
-  const expiresAt = now + lifeMs
-  line.current = { value: `86_${randomBytes(96).toString('base64url')}`, expiresAt, diesAt: expiresAt }
-  return line.current
-}
-
-/** Whether a forced call may take effect now; if so it is counted. */
-function mayForce(line: Line, now: number): boolean {
-  const day = Math.floor((now + BEIJING_MS) / DAY_MS)
-  const countToday = line.forcedDay === day ? line.forcedCount : 0
-  if (now - line.forcedAt < FORCE_INTERVAL_MS || countToday >= FORCES_A_DAY) return false
-  Object.assign(line, { forcedAt: now, forcedDay: day, forcedCount: countToday + 1 })
-  return true
 }
 
 function answer(token: Token, now: number): TokenAnswer {

@@ -1,5 +1,5 @@
-import type { Call, Fault } from '../../src/simulator/index.ts'
-import { APP, type Harness, startSimulator } from './harness.ts'
+import type { Call, Endpoint, Fault } from '../../src/simulator/index.ts'
+import { APP, type Harness, START, startSimulator } from './harness.ts'
 
 let h: Harness
 let told: Call[]
@@ -111,13 +111,16 @@ test('faults of one endpoint are taken in order and leave the others alone', asy
 })
 
 test('every call is kept, counted and told, with its app and errcode', async () => {
+  const call = (endpoint: Endpoint, appid: string | null, errcode: number | null): Call => ({
+    ...{ endpoint, appid, errcode, at: START, ms: expect.any(Number), fault: null },
+  })
   const expected: Call[] = [
-    { endpoint: 'token', appid: APP.appid, errcode: 0 },
-    { endpoint: 'stable_token', appid: APP.appid, errcode: 0 },
-    { endpoint: 'jscode2session', appid: null, errcode: 40125 },
-    { endpoint: 'jscode2session', appid: APP.appid, errcode: 40029 },
-    { endpoint: 'getuserphonenumber', appid: APP.appid, errcode: 40029 },
-    { endpoint: 'getuserphonenumber', appid: null, errcode: null },
+    call('token', APP.appid, 0),
+    call('stable_token', APP.appid, 0),
+    call('jscode2session', null, 40125),
+    call('jscode2session', APP.appid, 40029),
+    call('getuserphonenumber', APP.appid, 40029),
+    { ...call('getuserphonenumber', null, null), fault: 'status' },
   ]
   const token = await h.token()
   await h.stable()
@@ -132,6 +135,8 @@ test('every call is kept, counted and told, with its app and errcode', async () 
     token: 1,
     stable_token: 1,
     jscode2session: 2,
+    checksession: 0,
+    resetusersessionkey: 0,
     getuserphonenumber: 2,
     getwxacodeunlimit: 0,
   })
@@ -142,7 +147,9 @@ test('a call is counted on its arrival, before it is answered', async () => {
   const gone = new AbortController()
   const pending = h.login('x', APP, { signal: gone.signal })
   while (h.simulator.callCounts.jscode2session === 0) await new Promise(resolve => setTimeout(resolve, 5))
-  expect(h.simulator.calls).toEqual([{ endpoint: 'jscode2session', appid: null, errcode: null }])
+  expect(h.simulator.calls).toMatchObject([
+    { endpoint: 'jscode2session', appid: null, errcode: null, ms: null },
+  ])
   expect(told).toEqual([])
   gone.abort()
   await expect(pending).rejects.toThrow('aborted')

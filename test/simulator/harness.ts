@@ -27,7 +27,8 @@ export async function startSimulator(options: SimulatorOptions = {}) {
 
 /** Any application with a simulator at its root, on a free port, and short ways of calling it. */
 export async function listen(app: Express) {
-  const server = createServer(app).listen(0, '127.0.0.1')
+  // A connection that the server closes just when it is used again would fail a test on a slow machine.
+  const server = createServer({ keepAliveTimeout: 60_000 }, app).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 

@@ -1,9 +1,11 @@
+import { newApp } from '../../src/simulator/control/apps.ts'
 import {
   createSimulator,
   SIMULATOR_APP_ID,
   SIMULATOR_APP_SECRET,
   simulatorApp,
 } from '../../src/simulator/index.ts'
+import { SETTINGS } from '../../src/simulator/settings.ts'
 import { createState, recordCall } from '../../src/simulator/state.ts'
 import { APP, type Harness, listen, startSimulator } from './harness.ts'
 
@@ -49,7 +51,11 @@ test('a simulator without apps is refused', () => {
 })
 
 test('of the calls the last 10,000 are kept, all are counted', () => {
-  const state = createState({}, Date.now, 7200, () => {})
+  const state = createState({
+    apps: new Map([[APP.appid, newApp(APP.secret)]]),
+    ...{ now: Date.now, random: Math.random, settings: SETTINGS, quotas: true, push: undefined },
+    onCall: () => {},
+  })
   const first = recordCall(state, 'token')
   for (let count = 1; count < 10_000; count += 1) recordCall(state, 'token')
   expect(state.calls[0]).toBe(first)

@@ -189,7 +189,7 @@ test('a call is kept with its app, and takes the next fault', async () => {
     expectRefusal(await own.qrcode(token, { scene }), 45009)
     await own.qrcode(token, { scene })
     await own.qrcode(token, {})
-    expect(own.simulator.calls.slice(1)).toEqual([
+    expect(own.simulator.calls.slice(1)).toMatchObject([
       { endpoint: 'getwxacodeunlimit', appid: null, errcode: 45009 },
       { endpoint: 'getwxacodeunlimit', appid: APP.appid, errcode: 0 },
       { endpoint: 'getwxacodeunlimit', appid: APP.appid, errcode: 40169 },
