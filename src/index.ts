@@ -7,7 +7,12 @@ export { createLog } from './log.ts'
 export { pushRouter } from './push/routes.ts'
 export { authRouter } from './rest/routes.ts'
 export { createServices, type Services } from './services.ts'
-export { createSimulator, simulatorApp } from './simulator/index.ts'
+export {
+  createSimulator,
+  type Simulator,
+  type SimulatorOptions,
+  simulatorApp,
+} from './simulator/index.ts'
 export type { AuthEvent, EventTask } from './tasks/auth_event.ts'
 export type { WorkerTasks } from './tasks/tasks.ts'
 export { startWorker, type Worker, type WorkerOptions } from './tasks/worker.ts'

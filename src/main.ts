@@ -10,8 +10,8 @@ import { importCommand } from './import/command.ts'
 import { ImportError } from './import/import.ts'
 import { newSecrets, newSigningKey, type SigningAlgorithm } from './keys.ts'
 import { captureConsole, createLog, type Logger } from './log.ts'
-import { ListenError, listen } from './server.ts'
-import { createSimulator, simulatorApp } from './simulator/index.ts'
+import { ListenError } from './server.ts'
+import { simulatorCommand } from './simulator/command.ts'
 import { start } from './start.ts'
 import { startWorker } from './tasks/worker.ts'
 import { version } from './version.ts'
@@ -45,10 +45,7 @@ program
   .command('migrate')
   .description('brings the database to the schema of this version, and ends (needs DATABASE_OWNER_URL)')
   .action(() => runOnce(log => migrate({ ownerUrl: parseOwnerConfig(process.env).ownerUrl, log })))
-program
-  .command('simulator')
-  .description('the WeChat simulator alone, on HOST and PORT: for tests of any backend')
-  .action(() => runUntilSignal(standaloneSimulator))
+program.addCommand(simulatorCommand(process.env, runUntilSignal))
 program
   .command('keys')
   .description(
@@ -109,21 +106,6 @@ async function web(
       process.exitCode = 1
     },
   })
-}
-
-async function standaloneSimulator(): Promise<{ stop(): Promise<void> }> {
-  const { host, port, wechat, push } = parseConfig(withoutDatabase())
-  const http = await listen(host, port)
-  http.serve(simulatorApp(createSimulator({ apps: wechat.apps, push })))
-  process.stdout.write(
-    `The WeChat simulator answers at ${http.url} (WECHAT_API_URL=${http.url}), app ${wechat.defaultAppid}, secret ${wechat.apps[wechat.defaultAppid]}\n`,
-  )
-  return { stop: () => http.close() }
-}
-
-/** The simulator needs no database and no keys, whatever else the environment says. */
-function withoutDatabase() {
-  return { ...process.env, DATABASE_URL: undefined, NODE_ENV: undefined }
 }
 
 /** The login that the embedded default has generated. */

@@ -12,8 +12,8 @@ export interface HttpServer {
   url: string
   /** From now on requests are answered by this; before, by 503. */
   serve(listener: RequestListener): void
-  /** Lets requests in flight end, and closes. */
-  close(): Promise<void>
+  /** Lets requests in flight end, within a time in milliseconds, and closes. */
+  close(graceMs?: number): Promise<void>
 }
 
 /** The port cannot be had; the message is for the person at the terminal. */
@@ -47,15 +47,15 @@ export async function listen(host: string, port: number, patience = PATIENCE): P
     serve: next => {
       listener = next
     },
-    close: () => close(server),
+    close: (graceMs = GRACE_MS) => close(server, graceMs),
   }
 }
 
-async function close(server: Server) {
+async function close(server: Server, graceMs: number) {
   const closed = new Promise<void>(resolve => server.close(() => resolve()))
   // A kept-alive connection becomes idle when its last request ends, and would then stay for seconds.
   const sweep = setInterval(() => server.closeIdleConnections(), 50)
-  const force = setTimeout(() => server.closeAllConnections(), GRACE_MS)
+  const force = setTimeout(() => server.closeAllConnections(), graceMs)
   await closed
   clearInterval(sweep)
   clearTimeout(force)

@@ -62,7 +62,7 @@ export async function listen(app: Express) {
     server.close()
     await once(server, 'close')
   }
-  return { get, post, token, stable, login, phone, qrcode, loginCode, phoneCode, close }
+  return { base, get, post, token, stable, login, phone, qrcode, loginCode, phoneCode, close }
 }
 
 export type Harness = Awaited<ReturnType<typeof startSimulator>>
