@@ -39,10 +39,11 @@ WECHAT_PUSH_TOKEN and WECHAT_PUSH_AES_KEY sign and encrypt pushes. HOST and PORT
 
 How to use it, from any language: GET /document of the simulator, or docs/simulator.md.`
 
-/** `simulator`: WeChat on a port, until a signal ends it. `run` is what runs a command until then. */
+/** `simulator`: WeChat on a port, until a signal ends it. `run` is what runs a command until then, `print` what tells people. */
 export function simulatorCommand(
   env: Env,
   run: (command: () => Promise<{ stop(): Promise<void> }>) => Promise<void>,
+  print: (text: string) => void = text => void process.stdout.write(text),
 ): Command {
   return new Command('simulator')
     .description('the WeChat simulator alone, for the tests of any backend in any language')
@@ -59,10 +60,14 @@ export function simulatorCommand(
     .option('--push-url <url>', 'where pushes go for which no address is named')
     .option('--no-quotas', "WeChat's limits on calls a day and a minute are not enforced")
     .addHelpText('after', HELP)
-    .action((given: Given) => run(() => startSimulator(given, env)))
+    .action((given: Given) => run(() => startSimulator(given, env, print)))
 }
 
-async function startSimulator(given: Given, env: Env): Promise<{ stop(): Promise<void> }> {
+async function startSimulator(
+  given: Given,
+  env: Env,
+  print: (text: string) => void,
+): Promise<{ stop(): Promise<void> }> {
   const own = Object.fromEntries(NAMES.map(name => [name, env[name]]))
   const { host, port, wechat, push } = parseConfig({
     ...own,
@@ -80,7 +85,7 @@ async function startSimulator(given: Given, env: Env): Promise<{ stop(): Promise
     ...(given.tokenLife !== undefined && { tokenLifeSeconds: given.tokenLife }),
   })
   http.serve(simulatorApp(simulator))
-  process.stdout.write(`${greeting(http.url, apps)}\n`)
+  print(`${greeting(http.url, apps)}\n`)
   return { stop: () => http.close(GRACE_MS) }
 }
 

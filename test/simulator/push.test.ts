@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { fieldsOf } from '../../src/push/body.ts'
 import { decrypt } from '../../src/push/cipher.ts'
 import { isSigned } from '../../src/push/signature.ts'
 import { APP, type Harness, OTHER, START, startSimulator } from './harness.ts'
@@ -143,7 +144,53 @@ test('a service that is not there', async () => {
   })
 })
 
+test('keys with a space before them, as in some samples: the service trims them', async () => {
+  await h.post(PATH, { ...revoke, spaced_keys: true, plugin_id: 'wxplugin', open_pid: 'p-1' })
+  const [{ body }] = received as [Received]
+  expect(Object.keys(JSON.parse(body)).filter(key => !key.startsWith(' '))).toEqual(['ToUserName'])
+  expect(fieldsOf(body)).toMatchObject({
+    ...{ Event: 'user_authorization_revoke', OpenID: 'o-1', RevokeInfo: '8' },
+    ...{ PluginID: 'wxplugin', OpenPID: 'p-1' },
+  })
+})
+
+test('the three events of the duty to delete, and any other', async () => {
+  const events = [
+    'user_info_modified',
+    'user_authorization_revoke',
+    'user_authorization_cancellation',
+    'other',
+  ]
+  for (const event of events) await h.post(PATH, { event, openid: 'o-1' })
+  expect(received.map(({ body }) => JSON.parse(body).Event)).toEqual(events)
+})
+
+test('the check of an address: a signed GET, whose echostr comes back', async () => {
+  answers = [[200, 'success']]
+  const check = async () => (await h.post('/push-checks', {})).body
+  expect(await check()).toMatchObject({ echoed: false, status: 200, body: 'success' })
+  const [{ query, body }] = received as [Received]
+  expect(isSigned(query.signature, [TOKEN, query.timestamp, query.nonce])).toBe(true)
+  expect([query.echostr, body]).toEqual([expect.stringMatching(/^\d+$/), ''])
+})
+
+test('token, key and address can be told while it runs', async () => {
+  const own = await startSimulator()
+  try {
+    const key = KEY.toString('base64').slice(0, 43)
+    const told = await own.post('/push-config', { token: 'BBBBB', aes_key: key, url })
+    expect(told.body).toEqual({ url, encrypted: true })
+    expect((await own.post(PATH, { ...revoke, encrypted: true })).body.attempts).toBe(1)
+    const [{ query, body }] = received as [Received]
+    expect(isSigned(query.signature, ['BBBBB', query.timestamp, query.nonce])).toBe(true)
+    expect(decrypt(KEY, JSON.parse(body).Encrypt)?.message).toContain('user_authorization_revoke')
+  } finally {
+    await own.close()
+  }
+})
+
 test.each<[fact: string, of: () => Harness, body: object, error: string]>([
+  ['spaces in XML', () => h, { ...revoke, format: 'xml', spaced_keys: true }, 'spaced_keys'],
   ['no event', () => h, { openid: 'o-1' }, 'event'],
   ['no openid', () => h, { event: 'x' }, 'openid'],
   ['another format', () => h, { ...revoke, format: 'yaml' }, 'format'],
