@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import autocannon from 'autocannon'
 import { phoneCode, post, type SignedIn, type Site, signIn, startSite } from './site.ts'
 
@@ -87,15 +88,22 @@ async function hang(site: Site, users: SignedIn[]) {
   let isOver = false
   let waiting = 0
   const one = async (user: SignedIn, index: number) => {
+    // Spread over the time limit: otherwise all would end, and begin anew, at one moment.
+    await sleep((index / users.length) * WECHAT_TIMEOUT_MS)
     while (!isOver) {
       const code = await phoneCode(site, String(13_000_000_000 + index))
       waiting += 1
-      await post(`${site.service}/auth/v1/wechat_mini/bind_phone`, { code }, user.accessToken)
+      const answer = await post<{ error_code?: string }>(
+        `${site.service}/auth/v1/wechat_mini/bind_phone`,
+        { code },
+        user.accessToken,
+      )
       waiting -= 1
+      if (!isOver && answer.error_code !== 'wechat_unavailable') throw new Error(JSON.stringify(answer))
     }
   }
   const all = users.map(one)
-  while (waiting < users.length) await new Promise(resolve => setTimeout(resolve, 50))
+  while (waiting < 0.95 * users.length) await sleep(50)
   return {
     /** How many wait at this moment; some are between two. */
     waiting: () => waiting,
