@@ -1,11 +1,19 @@
-import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep, setImmediate as turnOfLoop } from 'node:timers/promises'
 
 /** Requests in flight at a shutdown have this long. */
 const GRACE_MS = 10_000
 
 /** How long a client may take for its headers, and for its whole request; node's own limits are minutes. */
-const PATIENCE = { headersMs: 10_000, requestMs: 30_000, checkMs: 1_000 }
+const PATIENCE = { headersMs: 10_000, requestMs: 30_000, checkMs: 1_000, idleMs: 5_000, lingerMs: 0 }
+
+/**
+ * A proxy may send a request at the moment at which its kept-alive connection is closed, cannot know whether that was read,
+ * and answers 502. So an idle connection is the proxy's to close (after 60 s in nginx and most load balancers, 120 s in
+ * Caddy), and at a shutdown connections are used up first: for so long each is served once more, and told that it ends.
+ */
+export const BEHIND_A_PROXY = { idleMs: 130_000, lingerMs: 1_000 }
 
 export interface HttpServer {
   /** With the real port: `PORT=0` picks a free one. */
@@ -20,7 +28,12 @@ export interface HttpServer {
 export class ListenError extends Error {}
 
 /** Listens at once, so that the service's own URL is known to everything that is built with it. */
-export async function listen(host: string, port: number, patience = PATIENCE): Promise<HttpServer> {
+export async function listen(
+  host: string,
+  port: number,
+  given: Partial<typeof PATIENCE> = {},
+): Promise<HttpServer> {
+  const patience = { ...PATIENCE, ...given }
   let listener: RequestListener = (_req, res) => {
     res.writeHead(503, { 'retry-after': '1' }).end()
   }
@@ -30,8 +43,16 @@ export async function listen(host: string, port: number, patience = PATIENCE): P
     headersTimeout: patience.headersMs,
     requestTimeout: patience.requestMs,
     connectionsCheckingInterval: patience.checkMs,
+    keepAliveTimeout: patience.idleMs,
   }
-  const server = createServer(options, (req, res) => listener(req, res))
+  let isEnding = false
+  const inFlight = new Set<ServerResponse>()
+  const server = createServer(options, (req, res) => {
+    inFlight.add(res)
+    res.once('close', () => inFlight.delete(res))
+    if (isEnding) isLast(res)
+    listener(req, res)
+  })
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const taken = `Port ${port} of ${host} is taken by another program: choose another with PORT=…, or PORT=0 for a free one.`
@@ -47,16 +68,32 @@ export async function listen(host: string, port: number, patience = PATIENCE): P
     serve: next => {
       listener = next
     },
-    close: (graceMs = GRACE_MS) => close(server, graceMs),
+    close: (graceMs = GRACE_MS) => {
+      isEnding = true
+      inFlight.forEach(isLast)
+      return close(server, patience.lingerMs, graceMs)
+    },
   }
 }
 
-async function close(server: Server, graceMs: number) {
+/** The connection ends with this answer, and whoever sent the request is told. */
+function isLast(res: ServerResponse) {
+  if (!res.headersSent) res.setHeader('connection', 'close')
+}
+
+async function close(server: Server, lingerMs: number, graceMs: number) {
+  const giveUpAt = Date.now() + lingerMs
+  while (Date.now() < giveUpAt && (await connectionsOf(server)) > 0) await sleep(20)
+  // After what has arrived was let in and read.
+  await turnOfLoop()
   const closed = new Promise<void>(resolve => server.close(() => resolve()))
   // A kept-alive connection becomes idle when its last request ends, and would then stay for seconds.
-  const sweep = setInterval(() => server.closeIdleConnections(), 50)
+  const sweep = setInterval(() => setImmediate(() => server.closeIdleConnections()), 50)
   const force = setTimeout(() => server.closeAllConnections(), graceMs)
   await closed
   clearInterval(sweep)
   clearTimeout(force)
 }
+
+const connectionsOf = (server: Server) =>
+  new Promise<number>(resolve => server.getConnections((_error, count) => resolve(count ?? 0)))

@@ -7,7 +7,7 @@ import { orUnreachable } from './db/errors.ts'
 import { codeVersion, MigrationError, migrate } from './db/migrate.ts'
 import { loginIsTooPowerful, schemaVersion } from './db/statements.ts'
 import type { Logger } from './log.ts'
-import { listen } from './server.ts'
+import { BEHIND_A_PROXY, listen } from './server.ts'
 import { createServices, type Services } from './services.ts'
 import { createSimulator } from './simulator/index.ts'
 import { startWorker } from './tasks/worker.ts'
@@ -64,15 +64,16 @@ export async function start(options: StartOptions): Promise<Running> {
 async function bringUp({ env, config: given, log, ...options }: StartOptions, ends: (() => Promise<void>)[]) {
   // The directory before the port: a second start on the same directory is told so, whatever its port.
   const generated = given.embedded ? await withEmbedded(given, log, options, ends) : {}
-  const http = await listen(given.host, given.port)
+  // In production the port opens last: where it is closed a proxy asks another node, and 503 it would pass on.
+  const early = given.production ? undefined : await listen(given.host, given.port)
   // Here for a start that fails before it serves.
-  ends.push(() => http.close())
-  const config = given.embedded ? parseConfig(env, { ...generated, SITE_URL: http.url }) : given
+  if (early) ends.push(() => early.close())
+  const config = given.embedded ? parseConfig(env, { ...generated, SITE_URL: early?.url }) : given
 
   const ownerUrl = config.databaseOwnerUrl
   // A newer database is for a newer version that is being rolled out; nodes of this one go on until they are replaced.
   if (ownerUrl && options.migrate) await migrate({ ownerUrl, log, acceptNewer: true })
-  const services = await createServices({ config, ownUrl: http.url, log })
+  const services = await createServices({ config, ownUrl: early?.url, log })
   ends.push(() => services.close())
   const powerful = await loginIsTooPowerful(services.db).catch(orUnreachable('DATABASE_URL'))
   if (config.production && powerful) throw new ConfigError([TOO_POWERFUL])
@@ -96,17 +97,18 @@ async function bringUp({ env, config: given, log, ...options }: StartOptions, en
     ? undefined
     : createSimulator({
         apps: config.wechat.apps,
-        push: config.push && { ...config.push, url: `${http.url}/wechat/push` },
+        push: config.push && { ...config.push, url: `${early?.url}/wechat/push` },
       })
   const app = await createApp(services, { simulator })
   ends.push(() => app.release())
   const hasWorker = options.worker && ownerUrl !== undefined
   if (hasWorker) {
     const { webhookAllowPrivate, retention } = config
-    const wechat = { config: config.wechat, apiUrl: config.wechat.apiUrl ?? `${http.url}/simulator` }
+    const wechat = { config: config.wechat, apiUrl: config.wechat.apiUrl ?? `${early?.url}/simulator` }
     const worker = await startWorker({ ownerUrl, log, webhookAllowPrivate, retention, wechat })
     ends.push(() => worker.stop())
   }
+  const http = early ?? (await listen(given.host, given.port, BEHIND_A_PROXY))
   http.serve(app.express)
   // Ended first: requests in flight finish before what they work with is taken away.
   ends.push(() => http.close())
