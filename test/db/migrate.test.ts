@@ -23,7 +23,10 @@ const sha256 = (name: string) =>
 describe.each(servers)('on $name', server => {
   const databases: TestDatabase[] = []
 
-  afterAll(() => Promise.all(databases.map(db => db.drop())))
+  // Each as soon as its test is over: all at once they would be more connections than the server has.
+  afterEach(async () => {
+    for (const db of databases.splice(0)) await db.drop()
+  })
 
   async function database({ migrated = true } = {}): Promise<TestDatabase> {
     const db = await createDatabase({ migrated, server })

@@ -6,7 +6,9 @@ import { type Server, servers } from '../support/servers.ts'
 
 const committed = readFileSync(new URL('../../generated/schema.sql', import.meta.url), 'utf8')
 const databases: TestDatabase[] = []
-afterAll(() => Promise.all(databases.map(db => db.drop())))
+afterAll(async () => {
+  for (const db of databases) await db.drop()
+})
 
 async function database(server: Server, migrated: boolean): Promise<TestDatabase> {
   const db = await createDatabase({ server, migrated })
