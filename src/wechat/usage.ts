@@ -22,7 +22,7 @@ interface BudgetWarning {
 }
 
 export interface UsageOptions {
-  /** `db.all` of the web service; a worker's pool does as well, as its login owns the function. */
+  /** `all` of the web service's connections, or of a worker's, whose login owns the function. */
   query(statement: Statement, values: unknown[]): Promise<BudgetWarning[]>
   log: Logger
   /** CNY for an app and calendar month; undefined: there is none. */

@@ -1,4 +1,5 @@
 import { jest } from '@jest/globals'
+import { parseOwnerConfig } from '../../src/config.ts'
 import { startWorker } from '../../src/tasks/worker.ts'
 import { bindEntrances, freshPhone, phoneCode, signIn } from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
@@ -70,6 +71,18 @@ test('a code that is sent again costs nothing, and a call without an answer is c
     'jscode2session 0 1',
     'stable_token 0 1',
   ])
+})
+
+test('a worker counts what it asks for', async () => {
+  const env = { DATABASE_OWNER_URL: db.ownerUrl, WECHAT_API_URL: simulator.url }
+  const worker = await startWorker({ ...parseOwnerConfig(env), log: recordedLog(), rhythm: RHYTHM })
+  await db.rows(`select graphile_worker.add_job('access_tokens')`)
+  await until(
+    async () =>
+      (await db.rows('select from auth_private.wechat_access_tokens where expires_at > now()')).length > 0,
+  )
+  await worker.stop()
+  expect(await calls()).toEqual(['stable_token 0 1'])
 })
 
 describe('a budget', () => {
