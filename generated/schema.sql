@@ -327,7 +327,7 @@ grant execute on function auth_private.wechat_cost(bigint) to auth_courier;
 grant execute on function auth_private.wechat_cost(bigint) to service_role;
 
 -- view auth.wechat_usage
-create view auth.wechat_usage with (security_invoker=true) as
+create view auth.wechat_usage with (security_barrier=true, security_invoker=true) as
  SELECT appid,
     day,
     calls,

@@ -18,7 +18,7 @@ comment on function auth_private.wechat_cost(bigint) is
   'What WeChat charges for so many taps on the phone button, in CNY: 0.03 each, its price since 2023-08-28.';
 
 -- With the rights of whoever asks: the policies of auth.wechat_calls hold.
-create view auth.wechat_usage with (security_invoker = true) as
+create view auth.wechat_usage with (security_barrier, security_invoker) as
 select u.appid, u.day, u.calls, u.failures, u.unanswered, u.taps, auth_private.wechat_cost(u.taps) as cost
 from (
   select c.appid, c.day,

@@ -1,5 +1,5 @@
 -- With the rights of whoever asks: the policies of auth.wechat_calls hold.
-create view auth.wechat_usage with (security_invoker = true) as
+create view auth.wechat_usage with (security_barrier, security_invoker) as
 select u.appid, u.day, u.calls, u.failures, u.unanswered, u.taps, auth_private.wechat_cost(u.taps) as cost
 from (
   select c.appid, c.day,
