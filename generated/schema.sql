@@ -11,6 +11,7 @@ create schema auth;
 comment on schema auth is 'Users, identities and sessions of the mini program, and the functions of administrators.';
 grant usage on schema auth to anon;
 grant usage on schema auth to auth_binder;
+grant usage on schema auth to auth_courier;
 grant usage on schema auth to auth_eraser;
 grant usage on schema auth to auth_herald;
 grant usage on schema auth to auth_holder;
@@ -291,6 +292,67 @@ comment on column auth.users_masked.merged_into is 'Into whom he was merged; nul
 comment on column auth.users_masked.apps is 'The mini programs by which he is known, the oldest first.';
 grant select on table auth.users_masked to support;
 
+-- table auth.wechat_calls
+create table auth.wechat_calls (
+  id bigint generated always as identity not null,
+  appid text not null,
+  day date not null,
+  endpoint text not null,
+  errcode bigint,
+  calls bigint not null,
+  constraint wechat_calls_pkey PRIMARY KEY (id),
+  constraint wechat_calls_is_one_counter UNIQUE NULLS NOT DISTINCT (day, appid, endpoint, errcode),
+  constraint wechat_calls_calls_is_positive CHECK ((calls > 0))
+);
+alter table auth.wechat_calls enable row level security;
+comment on table auth.wechat_calls is 'How often WeChat was called, by app, day, interface and errcode. A node that is killed loses what it has counted in its last seconds.';
+comment on column auth.wechat_calls.id is 'Names the row; says nothing.';
+comment on column auth.wechat_calls.appid is 'The mini program.';
+comment on column auth.wechat_calls.day is 'The day in Beijing on which the call ended, by the node''s clock: WeChat''s quotas and bills go by Beijing time.';
+comment on column auth.wechat_calls.endpoint is 'The interface: the last part of its path, such as getuserphonenumber.';
+comment on column auth.wechat_calls.errcode is 'WeChat''s errcode; 0: it succeeded; null: no proper answer (a time-out, a broken connection, another status, nonsense).';
+comment on column auth.wechat_calls.calls is 'How many ended so.';
+grant select, insert, update on table auth.wechat_calls to auth_courier;
+grant select on table auth.wechat_calls to service_role;
+
+-- function auth_private.wechat_cost(bigint)
+CREATE OR REPLACE FUNCTION auth_private.wechat_cost(p_taps bigint)
+ RETURNS numeric
+ LANGUAGE sql
+ IMMUTABLE
+RETURN (0.03 * (p_taps)::numeric);
+comment on function auth_private.wechat_cost(bigint) is 'What WeChat charges for so many taps on the phone button, in CNY: 0.03 each, its price since 2023-08-28.';
+revoke execute on function auth_private.wechat_cost(bigint) from public;
+grant execute on function auth_private.wechat_cost(bigint) to auth_courier;
+grant execute on function auth_private.wechat_cost(bigint) to service_role;
+
+-- view auth.wechat_usage
+create view auth.wechat_usage with (security_barrier=true, security_invoker=true) as
+ SELECT appid,
+    day,
+    calls,
+    failures,
+    unanswered,
+    taps,
+    auth_private.wechat_cost(taps) AS cost
+   FROM ( SELECT c.appid,
+            c.day,
+            (sum(c.calls))::bigint AS calls,
+            (COALESCE(sum(c.calls) FILTER (WHERE (c.errcode IS DISTINCT FROM 0)), (0)::numeric))::bigint AS failures,
+            (COALESCE(sum(c.calls) FILTER (WHERE (c.errcode IS NULL)), (0)::numeric))::bigint AS unanswered,
+            (COALESCE(sum(c.calls) FILTER (WHERE ((c.endpoint = 'getuserphonenumber'::text) AND (c.errcode = 0))), (0)::numeric))::bigint AS taps
+           FROM auth.wechat_calls c
+          GROUP BY c.appid, c.day) u;
+comment on view auth.wechat_usage is 'Calls of WeChat, taps and what they cost, by app and day. WeChat charges when the client''s callback succeeds, whether or not the server exchanges the code, and CNY 0.04 instead of 0.03 for the real-time button, whose codes the server cannot tell apart; 1,000 taps for trial are free. So the bill is WeChat''s; this says what was seen here.';
+comment on column auth.wechat_usage.appid is 'The mini program.';
+comment on column auth.wechat_usage.day is 'The day in Beijing, as WeChat''s bills have it.';
+comment on column auth.wechat_usage.calls is 'All calls, of any interface.';
+comment on column auth.wechat_usage.failures is 'Of these, answered with an errcode other than 0, or not properly.';
+comment on column auth.wechat_usage.unanswered is 'Of these, not properly answered: time-outs, broken connections, other statuses, nonsense.';
+comment on column auth.wechat_usage.taps is 'Calls of getuserphonenumber that succeeded: WeChat gave a phone for a tap.';
+comment on column auth.wechat_usage.cost is 'What these taps cost, in CNY, at 0.03 each.';
+grant select on table auth.wechat_usage to service_role;
+
 -- table auth_private.deliveries
 create table auth_private.deliveries (
   id bigint generated always as identity not null,
@@ -335,7 +397,7 @@ create table auth_private.events (
   created_at timestamp with time zone default now() not null,
   relayed_at timestamp with time zone,
   constraint events_pkey PRIMARY KEY (id),
-  constraint events_type_is_known CHECK ((type = ANY (ARRAY['user.created'::text, 'user.signed_in'::text, 'phone.bound'::text, 'phone.unbound'::text, 'user.merged'::text, 'user.deleted'::text, 'authorization.revoked'::text])))
+  constraint events_type_is_known CHECK ((type = ANY (ARRAY['user.created'::text, 'user.signed_in'::text, 'phone.bound'::text, 'phone.unbound'::text, 'user.merged'::text, 'user.deleted'::text, 'authorization.revoked'::text, 'wechat.budget_warning'::text])))
 );
 CREATE INDEX events_not_relayed_idx ON auth_private.events USING btree (id) WHERE (relayed_at IS NULL);
 CREATE INDEX events_relayed_at_idx ON auth_private.events USING btree (relayed_at) WHERE (relayed_at IS NOT NULL);
@@ -343,13 +405,14 @@ CREATE INDEX events_with_phone_idx ON auth_private.events USING btree (user_id) 
 alter table auth_private.events enable row level security;
 comment on table auth_private.events is 'The outbox: what subscribers are told, written in the transaction it tells of.';
 comment on column auth_private.events.id is 'In the order of writing; not of committing.';
-comment on column auth_private.events.type is 'user.created, user.signed_in, phone.bound, phone.unbound, user.merged, user.deleted or authorization.revoked.';
-comment on column auth_private.events.user_id is 'Whom it is about; data.user_id of the body.';
+comment on column auth_private.events.type is 'user.created, user.signed_in, phone.bound, phone.unbound, user.merged, user.deleted, authorization.revoked or wechat.budget_warning.';
+comment on column auth_private.events.user_id is 'Whom it is about; data.user_id of the body. The nil UUID: nobody, and the body has none.';
 comment on column auth_private.events.data is 'The rest of the body''s data; phones are E.164 with plus.';
 comment on column auth_private.events.created_at is 'When it happened; timestamp of the body.';
 comment on column auth_private.events.relayed_at is 'When it became deliveries; null: not yet.';
 grant select on table auth_private.events to auth_merger;
 grant insert (type, user_id, data) on table auth_private.events to auth_binder;
+grant insert (type, user_id, data) on table auth_private.events to auth_courier;
 grant select (user_id, data), insert (type, user_id, data), update (data) on table auth_private.events to auth_eraser;
 grant select (id, type, created_at) on table auth_private.events to auth_herald;
 grant select (user_id, data), insert (type, user_id, data), update (data) on table auth_private.events to auth_holder;
@@ -393,7 +456,7 @@ CREATE OR REPLACE FUNCTION auth_private.event_types()
  RETURNS text[]
  LANGUAGE sql
  IMMUTABLE
-RETURN ARRAY['user.created'::text, 'user.signed_in'::text, 'phone.bound'::text, 'phone.unbound'::text, 'user.merged'::text, 'user.deleted'::text, 'authorization.revoked'::text];
+RETURN ARRAY['user.created'::text, 'user.signed_in'::text, 'phone.bound'::text, 'phone.unbound'::text, 'user.merged'::text, 'user.deleted'::text, 'authorization.revoked'::text, 'wechat.budget_warning'::text];
 comment on function auth_private.event_types() is 'The types of events, as events_type_is_known has them: what a subscriber can want.';
 revoke execute on function auth_private.event_types() from public;
 grant execute on function auth_private.event_types() to auth_herald;
@@ -456,6 +519,23 @@ comment on column auth_private.wechat_access_tokens.failures is 'How many fetche
 comment on column auth_private.wechat_access_tokens.retry_at is 'Nobody fetches before; null: at once.';
 grant select, insert, update on table auth_private.wechat_access_tokens to auth_courier;
 
+-- table auth_private.wechat_budgets
+create table auth_private.wechat_budgets (
+  appid text not null,
+  month date not null,
+  warned_budget numeric,
+  warned_at timestamp with time zone,
+  constraint wechat_budgets_pkey PRIMARY KEY (appid, month),
+  constraint wechat_budgets_warning_has_its_time CHECK (((warned_budget IS NULL) = (warned_at IS NULL)))
+);
+alter table auth_private.wechat_budgets enable row level security;
+comment on table auth_private.wechat_budgets is 'The months in which an app had taps and a budget, and whether its warning was given.';
+comment on column auth_private.wechat_budgets.appid is 'The mini program.';
+comment on column auth_private.wechat_budgets.month is 'The first day of the month, in Beijing.';
+comment on column auth_private.wechat_budgets.warned_budget is 'The budget in CNY of which the warning spoke; a larger one warns again. Null: no warning yet.';
+comment on column auth_private.wechat_budgets.warned_at is 'When the warning was given.';
+grant select, insert, update on table auth_private.wechat_budgets to auth_courier;
+
 -- table auth_private.wechat_codes
 create table auth_private.wechat_codes (
   code_hash bytea not null,
@@ -492,6 +572,20 @@ comment on column auth_private.wechat_codes.redeemed_at is 'When the outcome was
 grant select, insert, update on table auth_private.wechat_codes to auth_binder;
 grant select on table auth_private.wechat_codes to auth_merger;
 grant update (user_id, phone_revision) on table auth_private.wechat_codes to auth_merger;
+
+-- table auth_private.wechat_counters
+create table auth_private.wechat_counters (
+  id uuid not null,
+  flush bigint not null,
+  flushed_at timestamp with time zone default now() not null,
+  constraint wechat_counters_pkey PRIMARY KEY (id)
+);
+alter table auth_private.wechat_counters enable row level security;
+comment on table auth_private.wechat_counters is 'The processes that count calls of WeChat, and how far each has been added up.';
+comment on column auth_private.wechat_counters.id is 'The process: a UUID of its own making.';
+comment on column auth_private.wechat_counters.flush is 'The number of its last addition: this one and those before it are in auth.wechat_calls.';
+comment on column auth_private.wechat_counters.flushed_at is 'When that was.';
+grant select, insert, update on table auth_private.wechat_counters to auth_courier;
 
 -- table auth_private.wechat_pushes
 create table auth_private.wechat_pushes (
@@ -3185,6 +3279,68 @@ comment on function auth_private.wechat_code_outcome(auth_private.wechat_codes,a
 revoke execute on function auth_private.wechat_code_outcome(auth_private.wechat_codes,auth.users) from public;
 grant execute on function auth_private.wechat_code_outcome(auth_private.wechat_codes,auth.users) to auth_binder;
 
+-- function auth_private.wechat_count_calls(uuid,bigint,text[],date[],text[],bigint[],bigint[],numeric)
+CREATE OR REPLACE FUNCTION auth_private.wechat_count_calls(p_counter_id uuid, p_flush bigint, p_appids text[], p_days date[], p_endpoints text[], p_errcodes bigint[], p_calls bigint[], p_budget numeric)
+ RETURNS TABLE(appid text, month text, taps bigint, cost numeric)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_month date;
+begin
+  -- Comes second while the first, whose answer was lost, still runs: it waits here for that one.
+  insert into auth_private.wechat_counters as c (id, flush) values (p_counter_id, p_flush)
+  on conflict on constraint wechat_counters_pkey do update set flush = excluded.flush, flushed_at = excluded.flushed_at
+  where c.flush < excluded.flush;
+  if not found then
+    return;
+  end if;
+
+  insert into auth.wechat_calls as c (appid, day, endpoint, errcode, calls)
+  select b.appid, b.day, b.endpoint, b.errcode, sum(b.calls)
+  from unnest(p_appids, p_days, p_endpoints, p_errcodes, p_calls) as b (appid, day, endpoint, errcode, calls)
+  group by b.appid, b.day, b.endpoint, b.errcode
+  -- In one order everywhere: two nodes that count the same wait for each other and never deadlock.
+  order by b.appid, b.day, b.endpoint, b.errcode
+  on conflict on constraint wechat_calls_is_one_counter do update set calls = c.calls + excluded.calls;
+
+  if p_budget is null then
+    return;
+  end if;
+  -- Of each month that had taps one at a time, until it has been warned of; the sum sees what those before have committed.
+  for appid, v_month in
+    insert into auth_private.wechat_budgets as m (appid, month)
+    select b.appid, date_trunc('month', b.day::timestamp)::date
+    from unnest(p_appids, p_days, p_endpoints, p_errcodes) as b (appid, day, endpoint, errcode)
+    where b.endpoint = 'getuserphonenumber' and b.errcode = 0
+    group by 1, 2 order by 1, 2
+    on conflict on constraint wechat_budgets_pkey do update set month = excluded.month
+    where m.warned_budget is null or m.warned_budget < p_budget
+    returning m.appid, m.month
+  loop
+    select sum(c.calls) into taps from auth.wechat_calls c
+    where c.day >= v_month and c.day < v_month + interval '1 month'
+      and c.appid = wechat_count_calls.appid and c.endpoint = 'getuserphonenumber' and c.errcode = 0;
+    cost := auth_private.wechat_cost(taps);
+    continue when cost < 0.8 * p_budget;
+
+    month := to_char(v_month, 'YYYY-MM');
+    update auth_private.wechat_budgets m set warned_budget = p_budget, warned_at = now()
+    where m.appid = wechat_count_calls.appid and m.month = v_month;
+    -- Of no user: the nil UUID.
+    insert into auth_private.events (type, user_id, data)
+    values ('wechat.budget_warning', '00000000-0000-0000-0000-000000000000',
+      jsonb_build_object('appid', appid, 'month', month, 'taps', taps, 'cost', cost, 'budget', p_budget));
+    return next;
+  end loop;
+end
+$function$;
+comment on function auth_private.wechat_count_calls(uuid,bigint,text[],date[],text[],bigint[],bigint[],numeric) is 'Adds what a process has counted to auth.wechat_calls: p_calls calls by app, day in Beijing, interface and errcode. p_counter_id is the process, p_flush counts its additions from 1: the same one again changes nothing. Where taps bring a month of an app to 80 % of p_budget (CNY; null: there is none), the event wechat.budget_warning is written and the month answered: once, and again only for a larger budget.';
+revoke execute on function auth_private.wechat_count_calls(uuid,bigint,text[],date[],text[],bigint[],bigint[],numeric) from public;
+grant execute on function auth_private.wechat_count_calls(uuid,bigint,text[],date[],text[],bigint[],bigint[],numeric) to authenticator;
+alter function auth_private.wechat_count_calls(uuid,bigint,text[],date[],text[],bigint[],bigint[],numeric) owner to auth_courier;
+
 -- function auth_private.wechat_fail_access_token(text,text,uuid,jsonb,integer)
 CREATE OR REPLACE FUNCTION auth_private.wechat_fail_access_token(p_appid text, p_kind text, p_fetch_id uuid, p_failure jsonb, p_wait_ms integer)
  RETURNS void
@@ -3730,6 +3886,13 @@ create policy users_steward_all on auth.users for all to auth_steward
   using (true)
   with check (true);
 
+-- table auth.wechat_calls: foreign keys, triggers, policies
+create policy wechat_calls_courier_all on auth.wechat_calls for all to auth_courier
+  using (true)
+  with check (true);
+create policy wechat_calls_service_role_select on auth.wechat_calls for select to service_role
+  using (true);
+
 -- table auth_private.deliveries: foreign keys, triggers, policies
 alter table auth_private.deliveries add constraint deliveries_event_id_fkey FOREIGN KEY (event_id) REFERENCES auth_private.events(id) ON DELETE CASCADE;
 alter table auth_private.deliveries add constraint deliveries_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES auth_private.webhooks(id) ON DELETE CASCADE;
@@ -3744,6 +3907,8 @@ create policy deliveries_merger_select on auth_private.deliveries for select to 
 -- table auth_private.events: foreign keys, triggers, policies
 create policy events_binder_insert on auth_private.events for insert to auth_binder
   with check ((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)));
+create policy events_courier_insert on auth_private.events for insert to auth_courier
+  with check (((type = 'wechat.budget_warning'::text) AND (user_id = '00000000-0000-0000-0000-000000000000'::uuid)));
 create policy events_eraser_insert on auth_private.events for insert to auth_eraser
   with check (((user_id = ( SELECT auth_private.push_user_id() AS push_user_id)) AND (NOT (data ? 'phone'::text))));
 create policy events_eraser_select on auth_private.events for select to auth_eraser
@@ -3795,6 +3960,11 @@ create policy wechat_access_tokens_courier_all on auth_private.wechat_access_tok
   using (true)
   with check (true);
 
+-- table auth_private.wechat_budgets: foreign keys, triggers, policies
+create policy wechat_budgets_courier_all on auth_private.wechat_budgets for all to auth_courier
+  using (true)
+  with check (true);
+
 -- table auth_private.wechat_codes: foreign keys, triggers, policies
 alter table auth_private.wechat_codes add constraint wechat_codes_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE;
 create policy wechat_codes_binder_insert on auth_private.wechat_codes for insert to auth_binder
@@ -3806,6 +3976,11 @@ create policy wechat_codes_binder_update on auth_private.wechat_codes for update
   with check (((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)) OR (claim_id = ( SELECT (NULLIF(current_setting('request.claim_id'::text, true), ''::text))::uuid AS "nullif"))));
 create policy wechat_codes_merger_all on auth_private.wechat_codes for all to auth_merger
   using ((user_id = ANY (auth_private.merging_users())));
+
+-- table auth_private.wechat_counters: foreign keys, triggers, policies
+create policy wechat_counters_courier_all on auth_private.wechat_counters for all to auth_courier
+  using (true)
+  with check (true);
 
 -- table auth_private.wechat_pushes: foreign keys, triggers, policies
 create policy wechat_pushes_eraser_select on auth_private.wechat_pushes for select to auth_eraser

@@ -15,6 +15,9 @@
 \ir schema/auth_private/events.sql
 \ir schema/auth_private/wechat_access_tokens.sql
 \ir schema/auth_private/rate_limits.sql
+\ir schema/auth/wechat_calls.sql
+\ir schema/auth_private/wechat_counters.sql
+\ir schema/auth_private/wechat_budgets.sql
 \ir schema/auth_private/wechat_pushes.sql
 
 \ir schema/auth_private/event_types.sql
@@ -80,6 +83,9 @@
 \ir schema/auth_private/wechat_fail_access_token.sql
 \ir schema/auth_private/wechat_force_access_token.sql
 \ir schema/auth_private/former_signatures.sql
+\ir schema/auth_private/wechat_cost.sql
+\ir schema/auth/wechat_usage.sql
+\ir schema/auth_private/wechat_count_calls.sql
 \ir schema/auth_private/count_operations.sql
 
 \ir schema/auth/admin_export_user.sql

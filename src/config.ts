@@ -45,6 +45,8 @@ export interface Config {
     connectTimeoutMs: number
     /** Of each interface, in this process. */
     limits: CallLimits
+    /** CNY for the taps of an app in a month; undefined: nobody is warned. */
+    monthlyBudget: number | undefined
   }
   /** WeChat's message push; undefined: it is not received. */
   push: PushKeys | undefined
@@ -160,6 +162,7 @@ const WECHAT_NAMES = {
   WECHAT_CONNECT_TIMEOUT_MS: true,
   WECHAT_MAX_CALLS: true,
   WECHAT_MAX_QUEUE: true,
+  WECHAT_MONTHLY_BUDGET: true,
 } as const
 
 function wechatOf(env: Pick<Environment, keyof typeof WECHAT_NAMES>): Config['wechat'] {
@@ -174,6 +177,7 @@ function wechatOf(env: Pick<Environment, keyof typeof WECHAT_NAMES>): Config['we
     timeoutMs: env.WECHAT_TIMEOUT_MS,
     connectTimeoutMs: env.WECHAT_CONNECT_TIMEOUT_MS,
     limits: { calls: env.WECHAT_MAX_CALLS, queue: env.WECHAT_MAX_QUEUE },
+    monthlyBudget: env.WECHAT_MONTHLY_BUDGET,
   }
 }
 

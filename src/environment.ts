@@ -104,6 +104,11 @@ export const Environment = z.object({
   WECHAT_CONNECT_TIMEOUT_MS: milliseconds.default(2_000),
   WECHAT_MAX_CALLS: count.default(100),
   WECHAT_MAX_QUEUE: count.default(400),
+  WECHAT_MONTHLY_BUDGET: z
+    .string()
+    .regex(/^(?=.*[1-9])\d{1,9}(\.\d{1,2})?$/, 'is not an amount of CNY such as 300 or 49.50')
+    .transform(Number)
+    .optional(),
   JWT_SECRET: secret.optional(),
   JWT_SIGNING_KEY: json.pipe(SigningKey).optional(),
   JWT_VERIFICATION_KEYS: json.pipe(VerificationKeys).default([]),

@@ -7,6 +7,7 @@ import { createRefreshTokens, type RefreshTokens } from './tokens/refresh_token.
 import { createWechat, type Wechat } from './wechat/client.ts'
 import type { Fetch, Observe } from './wechat/http.ts'
 import { createTroubles, type Troubles } from './wechat/troubles.ts'
+import { createUsage } from './wechat/usage.ts'
 
 /** What an operation works with; made once a process. */
 export interface Services {
@@ -20,7 +21,7 @@ export interface Services {
   refreshTokens: RefreshTokens
   limits: Limits
   log: Logger
-  /** Ends the connections. */
+  /** Writes down what is counted, and ends the connections. */
   close(): Promise<void>
 }
 
@@ -66,7 +67,8 @@ export async function createServices({ config, ownUrl, log, fetch }: ServiceOpti
     log,
   })
   const troubles = createTroubles()
-  const observers: Observe[] = [troubles.observe]
+  const usage = createUsage({ query: db.all, log, monthlyBudget: config.wechat.monthlyBudget })
+  const observers: Observe[] = [troubles.observe, usage.observe]
   const observe: Observe = call => {
     for (const tell of observers) tell(call)
   }
@@ -86,6 +88,7 @@ export async function createServices({ config, ownUrl, log, fetch }: ServiceOpti
     log,
     async close() {
       await wechat.token.settle()
+      await usage.close()
       await db.close()
     },
   }

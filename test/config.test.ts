@@ -98,6 +98,7 @@ test('what is set is taken', () => {
     WECHAT_TOKEN_KIND: 'legacy',
     WECHAT_TIMEOUT_MS: '100',
     WECHAT_CONNECT_TIMEOUT_MS: '50',
+    WECHAT_MONTHLY_BUDGET: '49.50',
     JWT_EXPIRY: '600',
     ANON_KEY: 'an-anon-key',
     SERVICE_ROLE_KEY: 'a-service-role-key',
@@ -122,6 +123,7 @@ test('what is set is taken', () => {
       tokenKind: 'legacy',
       timeoutMs: 100,
       connectTimeoutMs: 50,
+      monthlyBudget: 49.5,
     },
     push: { token: 'AAAAA', aesKey: Buffer.from(`${'a'.repeat(43)}=`, 'base64') },
     jwt: { expiry: 600, anonKey: 'an-anon-key', serviceRoleKey: 'a-service-role-key' },
@@ -225,6 +227,12 @@ test.each<[env: Env, faults: string[]]>([
   [{ WECHAT_TIMEOUT_MS: '0' }, ['WECHAT_TIMEOUT_MS is not positive']],
   [{ WECHAT_TIMEOUT_MS: '5s' }, ['WECHAT_TIMEOUT_MS is not a number of milliseconds']],
   [{ WECHAT_CONNECT_TIMEOUT_MS: '0.5' }, ['WECHAT_CONNECT_TIMEOUT_MS is not a whole number']],
+  ...['0', '0.00', '-1', '1e3', '1.234', 'CNY 300', '1,000', '9999999999'].map(
+    (WECHAT_MONTHLY_BUDGET): [Env, string[]] => [
+      { WECHAT_MONTHLY_BUDGET },
+      ['WECHAT_MONTHLY_BUDGET is not an amount of CNY such as 300 or 49.50'],
+    ],
+  ),
   [{ DATABASE_POOL_SIZE: '0' }, ['DATABASE_POOL_SIZE is not positive']],
   [{ DATA_KEY: ' , ,' }, ['DATA_KEY is nothing but commas']],
   [{ DATA_KEY: '["new", "old"' }, ['DATA_KEY is not a JSON list of keys']],

@@ -17,7 +17,7 @@
 --   auth_binder   codes and phones of the session's own user
 --   auth_merger   two accounts that become one
 --   auth_steward  the functions of administrators
---   auth_courier  WeChat's access tokens
+--   auth_courier  WeChat's access tokens, and the counts of its calls
 --   auth_limiter  the counters of the rate limits
 --   auth_herald   subscribers, and what they could not be told
 --   auth_receiver the inbox of WeChat's message push

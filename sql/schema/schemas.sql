@@ -9,7 +9,7 @@ comment on schema auth_private is
   'What only the server may call or read: codes, events, WeChat''s access tokens, and the functions that believe WeChat.';
 
 grant usage on schema auth to anon, authenticated, service_role, auth_signer, auth_keeper, auth_holder, auth_binder, auth_merger,
-  auth_steward, auth_herald, auth_eraser, auth_revealer, support;
+  auth_steward, auth_courier, auth_herald, auth_eraser, auth_revealer, support;
 grant usage on schema auth_private
   to authenticator, auth_signer, auth_keeper, auth_holder, auth_binder, auth_merger, auth_steward, auth_courier, auth_limiter,
   auth_herald, auth_receiver, auth_eraser, auth_revealer;

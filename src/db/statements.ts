@@ -117,6 +117,10 @@ export const statements = {
     name: 'count_operations',
     text: 'select key, points, ms_left from auth_private.count_operations($1, $2, $3)',
   },
+  countCalls: {
+    name: 'wechat_count_calls',
+    text: 'select appid, month, taps, cost from auth_private.wechat_count_calls($1, $2, $3, $4, $5, $6, $7, $8)',
+  },
   schemaVersion: {
     name: 'schema_version',
     text: 'select coalesce(max(version), 0) as version from auth_private.migrations',

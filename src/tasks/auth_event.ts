@@ -9,7 +9,8 @@ export interface AuthEvent {
   type: string
   /** When it happened, ISO 8601. */
   timestamp: string
-  data: { user_id: string; [member: string]: unknown }
+  /** Whom it is about, and more; `wechat.budget_warning` is about nobody. */
+  data: { user_id?: string; [member: string]: unknown }
 }
 
 /**

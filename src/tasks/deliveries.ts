@@ -97,9 +97,12 @@ export const deliveriesOf = (query: Query, subscriberId: string) => ({
 
 export type Deliveries = ReturnType<typeof deliveriesOf>
 
+/** The nil UUID (RFC 9562): the event is about no user. */
+const NOBODY = '00000000-0000-0000-0000-000000000000'
+
 /** What a subscriber is told; the same whenever it is told. */
 export const bodyOf = ({ type, user_id, data, created_at }: Delivery): AuthEvent => ({
   type,
   timestamp: created_at.toISOString(),
-  data: { ...data, user_id },
+  data: { ...data, ...(user_id !== NOBODY && { user_id }) },
 })

@@ -14,6 +14,12 @@ export const RETENTION: Retention = { ledger: 7, audit: 365, phoneHistory: 365, 
 /** What WeChat sends again, and whoever recorded it, finds the row as long as it is kept. */
 const PUSH_DAYS = 30
 
+/** Two years can be compared, day by day. */
+const CALLS_DAYS = 800
+
+/** A process that has counted nothing for so long does not send again what it had sent then. */
+const COUNTER_DAYS = 30
+
 export const BATCH = 10_000
 
 export interface Rule {
@@ -85,5 +91,22 @@ export const rules: Rule[] = [
       delete from auth_private.wechat_pushes where id = any (array(
         select id from auth_private.wechat_pushes where ${older('done_at')}
         order by done_at limit ${BATCH} for update skip locked))`,
+  },
+  {
+    table: 'auth.wechat_calls',
+    days: () => CALLS_DAYS,
+    text: `
+      delete from auth.wechat_calls where id = any (array(
+        select id from auth.wechat_calls where day < (now() at time zone 'Asia/Shanghai')::date - $1::integer
+        order by day limit ${BATCH} for update skip locked))`,
+  },
+  {
+    table: 'auth_private.wechat_counters',
+    days: () => COUNTER_DAYS,
+    // One a process: so few that an index would cost more than it saves.
+    text: `
+      delete from auth_private.wechat_counters where id = any (array(
+        select id from auth_private.wechat_counters where ${older('flushed_at')}
+        limit ${BATCH} for update skip locked))`,
   },
 ]

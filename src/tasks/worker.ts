@@ -3,6 +3,7 @@ import type pg from 'pg'
 import type { Database, Statement } from '../db/database.ts'
 import { orUnreachable } from '../db/errors.ts'
 import type { Logger } from '../log.ts'
+import { createUsage, type Usage } from '../wechat/usage.ts'
 import { observe, RHYTHM, type Rhythm, startWatch } from './abandoned_jobs.ts'
 import { accessTokensTask, type WorkerWechat } from './access_tokens.ts'
 import { startRelay } from './relay.ts'
@@ -67,7 +68,9 @@ export async function startWorker({
   const stopping = new AbortController()
   const send = createSender({ allowPrivate, requestMs: pace.requestMs })
   const { pool, wait, hurry, end } = openWorkerPool(ownerUrl, log)
-  const accessTokens = wechat && accessTokensTask(wechat, statementsOn(pool), log)
+  const db = statementsOn(pool)
+  const usage = createUsage({ query: db.all, log })
+  const accessTokens = wechat && accessTokensTask(counted(wechat, usage), db, log)
   const list = taskList({ tasks, log, pace, retention, send, accessTokens, stopping: stopping.signal })
   await pool.query(tasks.auth_event ? SUBSCRIBE : 'select').catch(async (error: unknown) => {
     await end()
@@ -97,14 +100,29 @@ export async function startWorker({
       hurry()
       await stopRelay()
       await runner.stop()
+      await usage.close()
       await end()
       await stopWatch()
     },
   }
 }
 
-/** The web service's statements, as the owner. */
-const statementsOn = (pool: pg.Pool): Pick<Database, 'one'> => ({
-  one: async <Row extends object>({ name, text }: Statement, values: unknown[]) =>
-    (await pool.query<Row>({ name, text, values })).rows[0]!,
+/** Its calls of WeChat are counted as those of a node. */
+const counted = (wechat: WorkerWechat, usage: Usage): WorkerWechat => ({
+  ...wechat,
+  observe(call) {
+    usage.observe(call)
+    wechat.observe?.(call)
+  },
 })
+
+/** The web service's statements, as the owner. */
+function statementsOn(pool: pg.Pool): Pick<Database, 'one' | 'all'> {
+  const all = async <Row extends object>({ name, text }: Statement, values: unknown[]) =>
+    (await pool.query<Row>({ name, text, values })).rows
+  return {
+    all,
+    one: async <Row extends object>(statement: Statement, values: unknown[]) =>
+      (await all<Row>(statement, values))[0]!,
+  }
+}

@@ -311,7 +311,7 @@ async function faultsOfHearing(since: string) {
   const wanted = [
     ...new Set(told.map(({ type, user_id, created_at }) => name(type, user_id, created_at.toISOString()))),
   ]
-  const first = [...new Set(heard.map(({ type, timestamp, data }) => name(type, data.user_id, timestamp)))]
+  const first = [...new Set(heard.map(({ type, timestamp, data }) => name(type, data.user_id!, timestamp)))]
   const ofUser = (list: string[], user: string) => list.filter(line => line.startsWith(user))
   return [...new Set(told.map(({ user_id }) => user_id))]
     .map(user => ({ wanted: ofUser(wanted, user), heard: ofUser(first, user) }))

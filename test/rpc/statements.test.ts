@@ -47,7 +47,8 @@ async function statementsOf(at: Node, work: () => Promise<Answer>) {
     const recording = (...args: unknown[]) => {
       const [asked] = args as [string | { name?: string; text: string }]
       const { name, text } = typeof asked === 'string' ? { name: undefined, text: asked } : asked
-      names.push(name ?? text.trim().split(/\s/)[0]!)
+      // What was counted is written down by its own clock, and belongs to no operation.
+      if (name !== 'wechat_count_calls') names.push(name ?? text.trim().split(/\s/)[0]!)
       return Reflect.apply(query, client, args)
     }
     client.query = recording as typeof query

@@ -32,6 +32,11 @@ test.each(servers)('on $name each case is solved by its statements', async serve
   const former = await create('o-former', 'wxaa', '+8613800138001')
   const bob = await create('o-bob', 'wxaa', '+8613800138002')
   const other = await create('o-bob-2', 'wxbb', null)
+  await db.rows(
+    `insert into auth.wechat_calls (appid, day, endpoint, errcode, calls)
+     select 'wxaa', (now() at time zone 'Asia/Shanghai')::date - ago, 'getuserphonenumber', errcode, calls
+     from (values (0, 0, 5), (0, 45011, 2), (40, 0, 1000)) v (ago, errcode, calls)`,
+  )
   const [makesLogin, ...statements] = snippets
   await db.owner.query(makesLogin!.replaceAll('olga', login))
   const olga = new pg.Client({ connectionString: url.href })
@@ -53,6 +58,8 @@ test.each(servers)('on $name each case is solved by its statements', async serve
       free,
       known,
       gone,
+      month,
+      today,
       ...rest
     ] = answers
     expect(rest).toEqual([])
@@ -76,6 +83,11 @@ test.each(servers)('on $name each case is solved by its statements', async serve
       phone_changes: expect.any(Array),
     })
     expect(gone).toEqual([{ deleted_at: expect.any(Date) }])
+    expect(month).toEqual([{ appid: 'wxaa', taps: '5', cost: '0.15', calls: '7', failures: '2' }])
+    expect(today).toEqual([
+      { appid: 'wxaa', endpoint: 'getuserphonenumber', errcode: '0', calls: '5' },
+      { appid: 'wxaa', endpoint: 'getuserphonenumber', errcode: '45011', calls: '2' },
+    ])
     const { actors } = await db.row('select array_agg(distinct actor) as actors from auth.audit_log_entries')
     expect(actors).toEqual([`admin:${login}`])
   } finally {

@@ -275,6 +275,8 @@ export const exempt: Record<
   'auth_private.wechat_force_access_token(text,text,uuid,integer,integer)': 'knows no users',
   'auth_private.wechat_put_access_token(text,text,uuid,text,integer)': 'knows no users',
   'auth_private.count_operations(text[],integer[],integer[])': 'knows no users',
+  'auth_private.wechat_count_calls(uuid,bigint,text[],date[],text[],bigint[],bigint[],numeric)':
+    'knows no users',
   'auth_private.settle_constraints()': 'knows no users',
   'auth_private.wechat_receive_push(text,text,text,text[],timestamp with time zone)': 'knows no users',
   'auth.admin_bind_phone(uuid,text,text)': 'any user, by design',

@@ -129,7 +129,7 @@ describe.each(servers)('on $name', server => {
     },
   )
 
-  test('whoever knows no users has no right on a table that does', async () => {
+  test('whoever knows no users has no right on a table that does, but to tell of nobody', async () => {
     const duties = await db.rows<{ duty: string; reaches: string[] }>(
       `select proowner::regrole::text as duty, array(
          select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -141,7 +141,30 @@ describe.each(servers)('on $name', server => {
       [Object.keys(exempt).filter(definer => exempt[definer] === 'knows no users')],
     )
     expect(duties.length).toBeGreaterThan(1)
-    for (const { duty, reaches } of duties) expect([duty, reaches]).toEqual([duty, []])
+    const tells = { auth_courier: ['auth_private.events'] }
+    for (const { duty, reaches } of duties)
+      expect([duty, reaches]).toEqual([duty, tells[duty as keyof typeof tells] ?? []])
+  })
+
+  test('auth_courier tells of nobody, and of budgets alone', async () => {
+    const nobody = '00000000-0000-0000-0000-000000000000'
+    const telling = (type: string, userId: string) =>
+      db.experiment(async client => {
+        await client.query('set local role auth_courier')
+        return client.query('insert into auth_private.events (type, user_id) values ($1, $2)', [type, userId])
+      })
+    for (const [type, userId] of [
+      ['wechat.budget_warning', caller.userId],
+      ['phone.bound', nobody],
+    ] as const)
+      await expect(telling(type, userId)).rejects.toMatchObject({ code: '42501' })
+    expect(await telling('wechat.budget_warning', nobody)).toMatchObject({ rowCount: 1 })
+    await expect(
+      db.experiment(async client => {
+        await client.query('set local role auth_courier')
+        return client.query('select type from auth_private.events')
+      }),
+    ).rejects.toMatchObject({ code: '42501' })
   })
 
   test('whoever changes no user writes nothing about one but what administrators do', async () => {

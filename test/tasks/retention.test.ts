@@ -86,6 +86,32 @@ const cases: Case[] = [
     ],
     names: 'select appid as name from auth_private.wechat_pushes',
   },
+  {
+    table: 'auth.wechat_calls',
+    retention: {},
+    // A day is old when all of it is.
+    insert: (count, name, age) => [
+      `insert into auth.wechat_calls (appid, day, endpoint, errcode, calls)
+       select $2, (now() at time zone 'Asia/Shanghai')::date - 790 - ceil(extract(epoch from $3::interval) / 86400)::integer,
+         'getuserphonenumber', n, 1
+       from generate_series(1, $1::integer) n`,
+      [count, name, age],
+    ],
+    names: 'select appid as name from auth.wechat_calls',
+  },
+  {
+    table: 'auth_private.wechat_counters',
+    retention: {},
+    insert: (count, name, age) => [
+      // The name as the number, which a uuid cannot be.
+      `insert into auth_private.wechat_counters (id, flush, flushed_at)
+       select gen_random_uuid(), ('x' || md5($2))::bit(32)::bigint, now() - $3::interval - interval '20 days'
+       from generate_series(1, $1::integer) n`,
+      [count, name, age],
+    ],
+    names: `select n as name from auth_private.wechat_counters,
+      unnest('{old,young,locked}'::text[]) n where flush = ('x' || md5(n))::bit(32)::bigint`,
+  },
 ]
 
 test('there is a case for every rule', () => {
@@ -99,7 +125,8 @@ describe.each(servers)('on $name', server => {
   })
   beforeEach(async () => {
     await db.rows(
-      'truncate auth.users, auth.audit_log_entries, auth_private.events, auth_private.wechat_pushes restart identity cascade',
+      `truncate auth.users, auth.audit_log_entries, auth_private.events, auth_private.wechat_pushes, auth.wechat_calls,
+         auth_private.wechat_counters restart identity cascade`,
     )
     await db.rows(`insert into auth.users (wechat_id) values ('o-owner')`)
   })
@@ -158,14 +185,17 @@ describe.each(servers)('on $name', server => {
         return rows.map(row => row['QUERY PLAN']).join('\n')
       })
       expect(plan).toMatch(/Index/)
-      expect(plan).not.toMatch(/Seq Scan on (wechat_codes|audit_log_entries|events|users|wechat_pushes)\b/)
+      expect(plan).not.toMatch(
+        /Seq Scan on (wechat_codes|audit_log_entries|events|users|wechat_pushes|wechat_calls)\b/,
+      )
     })
   })
 
   /** A statement with its days; of the function that deletes users, how it finds them. */
   function explained(text: string) {
+    if (text.includes('auth.wechat_calls')) return text.replaceAll('$1', '800')
     if (!text.includes('delete_tombstones'))
-      return text.replaceAll('$1', text.includes('wechat_pushes') ? '30' : '10')
+      return text.replaceAll('$1', /wechat_(pushes|counters)/.test(text) ? '30' : '10')
     return `select u.id from auth.users u
       where (u.deleted_at < now() - interval '10 days'
           or u.deleted_at is null and u.merged_into is not null and u.updated_at < now() - interval '10 days')

@@ -18,6 +18,6 @@ await startWorker({
   webhookAllowPrivate: true,
   tasks:
     task === 'auth_event'
-      ? { auth_event: ({ data }) => begin(data.user_id) }
+      ? { auth_event: ({ data }) => begin(data.user_id!) }
       : { chore: ({ user_id }) => begin(user_id) },
 })

@@ -10,7 +10,7 @@ create table auth_private.events (
   constraint events_pkey primary key (id),
   constraint events_type_is_known check (
     type in ('user.created', 'user.signed_in', 'phone.bound', 'phone.unbound',
-             'user.merged', 'user.deleted', 'authorization.revoked'))
+             'user.merged', 'user.deleted', 'authorization.revoked', 'wechat.budget_warning'))
 );
 
 create index events_not_relayed_idx on auth_private.events (id) where relayed_at is null;
@@ -30,6 +30,11 @@ create policy events_steward_select on auth_private.events for select to auth_st
 create policy events_steward_update on auth_private.events for update to auth_steward
   using (true) with check (not data ? 'phone');
 
+-- Of no user, and of nothing else.
+grant insert (type, user_id, data) on auth_private.events to auth_courier;
+create policy events_courier_insert on auth_private.events for insert to auth_courier
+  with check (type = 'wechat.budget_warning' and user_id = '00000000-0000-0000-0000-000000000000');
+
 -- For the list of deliveries that were given up: never what the event says.
 grant select (id, type, created_at) on auth_private.events to auth_herald;
 create policy events_herald_select on auth_private.events for select to auth_herald using (true);
@@ -37,8 +42,8 @@ create policy events_herald_select on auth_private.events for select to auth_her
 comment on table auth_private.events is 'The outbox: what subscribers are told, written in the transaction it tells of.';
 comment on column auth_private.events.id is 'In the order of writing; not of committing.';
 comment on column auth_private.events.type is
-  'user.created, user.signed_in, phone.bound, phone.unbound, user.merged, user.deleted or authorization.revoked.';
-comment on column auth_private.events.user_id is 'Whom it is about; data.user_id of the body.';
+  'user.created, user.signed_in, phone.bound, phone.unbound, user.merged, user.deleted, authorization.revoked or wechat.budget_warning.';
+comment on column auth_private.events.user_id is 'Whom it is about; data.user_id of the body. The nil UUID: nobody, and the body has none.';
 comment on column auth_private.events.data is 'The rest of the body''s data; phones are E.164 with plus.';
 comment on column auth_private.events.created_at is 'When it happened; timestamp of the body.';
 comment on column auth_private.events.relayed_at is 'When it became deliveries; null: not yet.';
