@@ -33,7 +33,8 @@ async function start(metricsPace: object, env: Record<string, string> = {}) {
   const node = await startNode({
     db: { ...db, webUrl: wire.url },
     wechatUrl: simulator.url,
-    env: { DATABASE_TIMEOUT_MS: '1500', ...env },
+    // Longer than any scrape may take.
+    env: { DATABASE_TIMEOUT_MS: '20000', ...env },
     metricsPace,
   })
   nodes.push(node)
@@ -77,7 +78,7 @@ test.each<[string, () => void | Promise<void>]>([
     await fail()
     const started = performance.now()
     const during = await scrape(node)
-    expect(performance.now() - started).toBeLessThan(1_400)
+    expect(performance.now() - started).toBeLessThan(5_000)
     expect([sumOf(during, 'database_up'), told(during)]).toEqual([0, []])
     expect(sumOf(during, 'build_info')).toBe(1)
     expect(sumOf(during, 'database_pool_size')).toBe(10)
@@ -95,8 +96,7 @@ test('scrapes while it hangs do not pile up: one statement on one connection, wh
   for (let n = 0; n < 3; n++)
     for (const samples of await Promise.all(Array.from({ length: 30 }, () => scrape(node))))
       expect(sumOf(samples, 'database_up')).toBe(0)
-  expect(seen.atOnce).toBe(1)
-  expect(seen.statements).toBeLessThanOrEqual(2)
+  expect(seen).toEqual({ statements: 1, atOnce: 1 })
   expect(node.services.db.pool.totalCount).toBeLessThanOrEqual(2)
 })
 
@@ -122,19 +122,23 @@ test('what was read is asked again when it is old', async () => {
 
 test('a pool whose connections are all held says that something waits, and that the database was not to be had', async () => {
   const node = await start({ ...AT_ONCE, waitMs: 200 }, { DATABASE_POOL_SIZE: '2' })
-  const held = await Promise.all([node.services.db.pool.connect(), node.services.db.pool.connect()])
-  const first = await scrape(node)
-  expect(sumOf(first, 'database_up')).toBe(0)
-  expect(sumOf(first, 'database_pool_connections', { state: 'busy' })).toBe(2)
-  expect(sumOf(first, 'database_pool_connections', { state: 'idle' })).toBe(0)
-  expect(sumOf(first, 'database_pool_waiting')).toBe(1)
-  for (const client of held) client.release()
+  const { pool } = node.services.db
+  const held = [await pool.connect(), await pool.connect()]
+  try {
+    const first = await scrape(node)
+    expect(sumOf(first, 'database_up')).toBe(0)
+    expect(sumOf(first, 'database_pool_connections', { state: 'busy' })).toBe(2)
+    expect(sumOf(first, 'database_pool_connections', { state: 'idle' })).toBe(0)
+    expect(sumOf(first, 'database_pool_waiting')).toBe(1)
+  } finally {
+    for (const client of held) client.release()
+  }
   await until(async () => sumOf(await scrape(node), 'database_up') === 1)
   expect(sumOf(await scrape(node), 'database_pool_waiting')).toBe(0)
 })
 
 test('a node that ends while the database hangs ends', async () => {
-  const node = await start({ ...AT_ONCE, waitMs: 100 })
+  const node = await start({ ...AT_ONCE, waitMs: 100 }, { DATABASE_TIMEOUT_MS: '1500' })
   wire.stall()
   await scrape(node)
   nodes.pop()
