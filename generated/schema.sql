@@ -459,7 +459,7 @@ comment on column auth_private.wechat_access_tokens.failure is 'What the last fe
 comment on column auth_private.wechat_access_tokens.failures is 'How many fetches have failed since one succeeded.';
 comment on column auth_private.wechat_access_tokens.retry_at is 'Nobody fetches before; null: at once.';
 grant select, insert, update on table auth_private.wechat_access_tokens to auth_courier;
-grant select (appid, kind, expires_at, fetched_at) on table auth_private.wechat_access_tokens to auth_watcher;
+grant select (appid, kind, expires_at, fetched_at, failures) on table auth_private.wechat_access_tokens to auth_watcher;
 
 -- table auth_private.wechat_codes
 create table auth_private.wechat_codes (
@@ -2432,7 +2432,8 @@ begin
   cross join lateral (values
     ('access_token_age_seconds', extract(epoch from clock_timestamp() - t.fetched_at)::double precision),
     ('access_token_remaining_seconds',
-      greatest(coalesce(extract(epoch from t.expires_at - clock_timestamp()), 0), 0)::double precision)
+      greatest(coalesce(extract(epoch from t.expires_at - clock_timestamp()), 0), 0)::double precision),
+    ('access_token_failures', t.failures::double precision)
   ) as m (name, value)
   where t.appid = any (p_appids) and t.kind = p_token_kind and m.value is not null;
 

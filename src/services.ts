@@ -78,12 +78,13 @@ export async function createServices({
   })
   const troubles = createTroubles()
   const metrics = createMetrics({ config, db, log, pace: metricsPace })
-  watchNode(metrics, db, config.databasePoolSize)
   const observers: Observe[] = [troubles.observe, metrics.apiCall]
   const observe: Observe = call => {
     for (const tell of observers) tell(call)
   }
-  const wechat = createWechat({ config: config.wechat, apiUrl, db, log, fetch, observe })
+  const onRefused = metrics.apiRefused
+  const wechat = createWechat({ config: config.wechat, apiUrl, db, log, fetch, observe, onRefused })
+  watchNode(metrics, { config, db, wechat })
   const refreshTokens = createRefreshTokens(config.dataKeys)
   const limits = createLimits(config, db, metrics.refused)
   return {

@@ -84,12 +84,27 @@ export const catalogue = {
       'errcode 0 of getuserphonenumber is what WeChat charges for. Errcodes that this service does not know are "other"; the log has the number and the rid.',
     labels: { appid: 'appids', endpoint: ENDPOINTS, errcode: ERRCODES },
   },
+  api_calls: {
+    type: 'gauge',
+    of: 'process',
+    help: 'Calls of WeChat by interface: with WeChat at this moment (up to WECHAT_MAX_CALLS), and waiting for room (up to WECHAT_MAX_QUEUE).',
+    advice: 'waiting above 0 for long: WeChat hangs, or this node needs more room.',
+    labels: { endpoint: ENDPOINTS, state: ['in_flight', 'waiting'] },
+  },
+  api_calls_refused_total: {
+    type: 'counter',
+    of: 'process',
+    help: 'Calls of WeChat that were not made, because too many waited already. Callers get wechat_unavailable.',
+    advice: 'WeChat hangs: see the durations. If it does not, raise WECHAT_MAX_CALLS, or add a node.',
+    labels: { endpoint: ENDPOINTS },
+  },
   access_token_age_seconds: {
     type: 'gauge',
     of: 'database',
     unit: 'seconds',
     help: "Since WeChat's access token was last fetched, by app. Not there until the first time.",
-    advice: 'It is fetched where it is needed: in an app that nobody uses it may be old.',
+    advice:
+      'A worker that knows the app replaces it every two hours. Without one it is fetched where it is needed: in an app that nobody uses it may be old.',
     labels: { appid: 'appids' },
   },
   access_token_remaining_seconds: {
@@ -98,7 +113,15 @@ export const catalogue = {
     unit: 'seconds',
     help: "Until the end of WeChat's access token, by app; 0 where it has ended, or WeChat has refused it.",
     advice:
-      'Below 300 the next one is fetched by whoever needs one. Low in an app that is used: look at api_answers_total of stable_token.',
+      'At 300 the worker fetches the next one, at 180 whoever needs it (docs/wechat.md). Below that in an app that is used: see access_token_failures.',
+    labels: { appid: 'appids' },
+  },
+  access_token_failures: {
+    type: 'gauge',
+    of: 'database',
+    help: "How often WeChat's access token could not be fetched since it last could, by app, workers and nodes together.",
+    advice:
+      'The column failure of auth_private.wechat_access_tokens, the log and /health/ready say why, and what to do.',
     labels: { appid: 'appids' },
   },
   database_up: {

@@ -8,8 +8,9 @@ import { AppError } from '../errors.ts'
 import type { Counted } from '../limits/rules.ts'
 import type { Logger } from '../log.ts'
 import { version } from '../version.ts'
+import type { Wechat } from '../wechat/client.ts'
 import { codeOfErrcode } from '../wechat/errcodes.ts'
-import { ENDPOINTS, type Observe } from '../wechat/http.ts'
+import { ENDPOINTS, type Endpoint, type Observe } from '../wechat/http.ts'
 import { definitionOf, type Name, names, PREFIX } from './catalogue.ts'
 import { PACE, type Pace, readDatabase } from './database.ts'
 import { keepFresh } from './fresh.ts'
@@ -26,6 +27,8 @@ export interface Metrics {
   http(route: RouteClass, status: number | 'aborted', seconds: number): void
   /** A call of WeChat has ended. */
   apiCall: Observe
+  /** A call of WeChat was not made: too many wait. */
+  apiRefused(endpoint: Endpoint): void
   /** An operation was refused: too many of them. */
   refused(operation: Counted): void
   /** From now on the metric `name` is there, and says at every scrape what `read` answers. */
@@ -67,11 +70,13 @@ export function createMetrics({ config: { wechat }, db, log, pace: given }: Metr
   const calls = histogram('api_call_duration_seconds')
   const answers = new Counter(options('api_answers_total'))
   const refusals = new Counter(options('rate_limit_refusals_total'))
+  const overflow = new Counter(options('api_calls_refused_total'))
   const appids = Object.keys(wechat.apps)
 
   for (const appid of appids)
     for (const endpoint of ENDPOINTS)
       for (const errcode of ALARMING) answers.inc({ appid, endpoint, errcode }, 0)
+  for (const endpoint of ENDPOINTS) overflow.inc({ endpoint }, 0)
   for (const operation of OPERATIONS) refusals.inc({ operation }, 0)
   for (const rpc of RPCS) rpcs.zero({ rpc, outcome: 'unexpected_failure' })
 
@@ -128,6 +133,7 @@ export function createMetrics({ config: { wechat }, db, log, pace: given }: Metr
       calls.observe({ endpoint, outcome }, ms / 1000)
       answers.inc({ appid: oneOf(appids, appid), endpoint, errcode: errcodeOf(errcode, reason) })
     },
+    apiRefused: endpoint => overflow.inc({ endpoint }),
     refused: operation => refusals.inc({ operation }),
     watch,
     scrape: keepFresh(pace.answerMs, async () => {
@@ -137,13 +143,22 @@ export function createMetrics({ config: { wechat }, db, log, pace: given }: Metr
   }
 }
 
-/** What any node can tell of itself. */
-export function watchNode(metrics: Metrics, { pool }: Database, size: number): void {
+/** What a node can tell of itself at any moment. */
+export function watchNode(
+  metrics: Metrics,
+  { config, db: { pool }, wechat }: { config: Config; db: Database; wechat: Wechat },
+): void {
   metrics.watch('build_info', () => [[{ version }, 1]])
   metrics.watch('database_pool_connections', () => [
     [{ state: 'busy' }, pool.totalCount - pool.idleCount],
     [{ state: 'idle' }, pool.idleCount],
   ])
-  metrics.watch('database_pool_size', () => size)
+  metrics.watch('database_pool_size', () => config.databasePoolSize)
   metrics.watch('database_pool_waiting', () => pool.waitingCount)
+  metrics.watch('api_calls', () =>
+    Object.entries(wechat.load()).flatMap(([endpoint, { inFlight, queued }]): [Labels, number][] => [
+      [{ endpoint, state: 'in_flight' }, inFlight],
+      [{ endpoint, state: 'waiting' }, queued],
+    ]),
+  )
 }

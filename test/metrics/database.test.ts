@@ -80,25 +80,31 @@ describe.each(servers)('on $name', server => {
 
   test('access tokens: age and end, of the apps and the kind that are asked for', async () => {
     await db.rows(
-      `insert into auth_private.wechat_access_tokens (appid, kind, access_token, expires_at, fetched_at) values
-         ($1, 'stable', 'token', now() + interval '100 s', now() - interval '50 s'),
-         ($1, 'legacy', null, null, now() - interval '70 s'),
-         ('wx1111111111111111', 'stable', 'token', now(), now())`,
+      `insert into auth_private.wechat_access_tokens (appid, kind, access_token, expires_at, fetched_at, failures) values
+         ($1, 'stable', 'token', now() + interval '100 s', now() - interval '50 s', 0),
+         ($1, 'legacy', null, null, now() - interval '70 s', 3),
+         ('wx1111111111111111', 'stable', 'token', now(), now(), 0)`,
       [APP],
     )
     const near = (value: number) => expect.closeTo(value, -1)
     expect(await read()).toMatchObject({
       [`access_token_age_seconds ${APP}`]: near(50),
       [`access_token_remaining_seconds ${APP}`]: near(100),
+      [`access_token_failures ${APP}`]: 0,
     })
     expect(await read('legacy')).toEqual({
       ...nothing,
       [`access_token_age_seconds ${APP}`]: near(70),
       [`access_token_remaining_seconds ${APP}`]: 0,
+      [`access_token_failures ${APP}`]: 3,
     })
     await db.rows(`update auth_private.wechat_access_tokens set expires_at = now() - interval '1 day', fetched_at = null
       where kind = 'stable'`)
-    expect(await read()).toEqual({ ...nothing, [`access_token_remaining_seconds ${APP}`]: 0 })
+    expect(await read()).toEqual({
+      ...nothing,
+      [`access_token_remaining_seconds ${APP}`]: 0,
+      [`access_token_failures ${APP}`]: 0,
+    })
     await db.rows('delete from auth_private.wechat_access_tokens')
   })
 

@@ -14,7 +14,8 @@ begin
   cross join lateral (values
     ('access_token_age_seconds', extract(epoch from clock_timestamp() - t.fetched_at)::double precision),
     ('access_token_remaining_seconds',
-      greatest(coalesce(extract(epoch from t.expires_at - clock_timestamp()), 0), 0)::double precision)
+      greatest(coalesce(extract(epoch from t.expires_at - clock_timestamp()), 0), 0)::double precision),
+    ('access_token_failures', t.failures::double precision)
   ) as m (name, value)
   where t.appid = any (p_appids) and t.kind = p_token_kind and m.value is not null;
 

@@ -25,7 +25,7 @@ create policy wechat_access_tokens_courier_all on auth_private.wechat_access_tok
   using (true) with check (true);
 
 -- For the numbers of /metrics; not the token.
-grant select (appid, kind, expires_at, fetched_at) on auth_private.wechat_access_tokens to auth_watcher;
+grant select (appid, kind, expires_at, fetched_at, failures) on auth_private.wechat_access_tokens to auth_watcher;
 create policy wechat_access_tokens_watcher_select on auth_private.wechat_access_tokens for select to auth_watcher using (true);
 
 comment on table auth_private.wechat_access_tokens is 'WeChat''s access token per app and kind, shared by all nodes.';
