@@ -39,10 +39,11 @@ grant usage on schema auth_private to auth_receiver;
 grant usage on schema auth_private to auth_revealer;
 grant usage on schema auth_private to auth_signer;
 grant usage on schema auth_private to auth_steward;
+grant usage on schema auth_private to auth_watcher;
 grant usage on schema auth_private to authenticator;
 
 -- owners of functions, for as long as this runs
-grant create on schema auth, auth_private to auth_binder, auth_claims, auth_courier, auth_eraser, auth_herald, auth_holder, auth_keeper, auth_limiter, auth_merger, auth_receiver, auth_revealer, auth_signer, auth_steward;
+grant create on schema auth, auth_private to auth_binder, auth_claims, auth_courier, auth_eraser, auth_herald, auth_holder, auth_keeper, auth_limiter, auth_merger, auth_receiver, auth_revealer, auth_signer, auth_steward, auth_watcher;
 
 -- table auth.audit_log_entries
 create table auth.audit_log_entries (
@@ -387,6 +388,7 @@ comment on column auth_private.deliveries.last_error is 'What was wrong then, wi
 grant select on table auth_private.deliveries to auth_herald;
 grant select on table auth_private.deliveries to auth_merger;
 grant update (state, due_at, attempts) on table auth_private.deliveries to auth_herald;
+grant select (webhook_id, state, due_at, attempts) on table auth_private.deliveries to auth_watcher;
 
 -- table auth_private.events
 create table auth_private.events (
@@ -419,6 +421,7 @@ grant select (user_id, data), insert (type, user_id, data), update (data) on tab
 grant insert (type, user_id, data) on table auth_private.events to auth_merger;
 grant insert (type, user_id, data) on table auth_private.events to auth_signer;
 grant select (user_id, data), insert (type, user_id, data), update (data) on table auth_private.events to auth_steward;
+grant select (id, created_at, relayed_at) on table auth_private.events to auth_watcher;
 
 -- table auth_private.migrations
 create table auth_private.migrations (
@@ -482,6 +485,7 @@ comment on column auth_private.webhooks.secret is 'What deliveries are signed wi
 comment on column auth_private.webhooks.created_at is 'When it was added.';
 grant delete on table auth_private.webhooks to auth_herald;
 grant select (id, url, events, created_at), insert (url, events, secret) on table auth_private.webhooks to auth_herald;
+grant select (id) on table auth_private.webhooks to auth_watcher;
 
 -- table auth_private.wechat_access_tokens
 create table auth_private.wechat_access_tokens (
@@ -518,6 +522,7 @@ comment on column auth_private.wechat_access_tokens.failure is 'What the last fe
 comment on column auth_private.wechat_access_tokens.failures is 'How many fetches have failed since one succeeded.';
 comment on column auth_private.wechat_access_tokens.retry_at is 'Nobody fetches before; null: at once.';
 grant select, insert, update on table auth_private.wechat_access_tokens to auth_courier;
+grant select (appid, kind, expires_at, fetched_at, failures) on table auth_private.wechat_access_tokens to auth_watcher;
 
 -- table auth_private.wechat_budgets
 create table auth_private.wechat_budgets (
@@ -572,6 +577,7 @@ comment on column auth_private.wechat_codes.redeemed_at is 'When the outcome was
 grant select, insert, update on table auth_private.wechat_codes to auth_binder;
 grant select on table auth_private.wechat_codes to auth_merger;
 grant update (user_id, phone_revision) on table auth_private.wechat_codes to auth_merger;
+grant select (claimed_until, outcome, created_at) on table auth_private.wechat_codes to auth_watcher;
 
 -- table auth_private.wechat_counters
 create table auth_private.wechat_counters (
@@ -2504,6 +2510,108 @@ comment on function auth_private.merging_users() is 'The two accounts that are b
 revoke execute on function auth_private.merging_users() from public;
 grant execute on function auth_private.merging_users() to auth_merger;
 
+-- function auth_private.metrics(text[],text)
+CREATE OR REPLACE FUNCTION auth_private.metrics(p_appids text[], p_token_kind text)
+ RETURNS TABLE(name text, labels jsonb, value double precision)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  c_most constant integer := 10000;
+begin
+  return query
+  select m.name, jsonb_build_object('appid', t.appid), m.value
+  from auth_private.wechat_access_tokens t
+  cross join lateral (values
+    ('access_token_age_seconds', extract(epoch from clock_timestamp() - t.fetched_at)::double precision),
+    ('access_token_remaining_seconds',
+      greatest(coalesce(extract(epoch from t.expires_at - clock_timestamp()), 0), 0)::double precision),
+    ('access_token_failures', t.failures::double precision)
+  ) as m (name, value)
+  where t.appid = any (p_appids) and t.kind = p_token_kind and m.value is not null;
+
+  return query
+  select 'outbox_events', '{}'::jsonb, count(*)::double precision
+  from (select from auth_private.events e where e.relayed_at is null limit c_most) waiting;
+  return query
+  select 'outbox_oldest_event_seconds', '{}'::jsonb, coalesce((
+    select greatest(extract(epoch from clock_timestamp() - e.created_at), 0)
+    from auth_private.events e where e.relayed_at is null order by e.id limit 1), 0)::double precision;
+
+  return query
+  select 'deliveries', jsonb_build_object('state', s.state), s.deliveries::double precision
+  from (
+    select count(*) filter (where d.attempts = 0), count(*) filter (where d.attempts > 0)
+    from (select d.attempts from auth_private.deliveries d where d.state = 'waiting' limit c_most) d
+  ) as waiting (new, retrying)
+  cross join lateral (
+    select count(*) from (select from auth_private.deliveries d where d.state = 'failed' limit c_most) d
+  ) as failed (deliveries)
+  cross join lateral (values
+    ('waiting', waiting.new), ('retrying', waiting.retrying), ('failed', failed.deliveries)
+  ) as s (state, deliveries);
+  -- By subscriber, as the index has them.
+  return query
+  select 'deliveries_oldest_due_seconds', '{}'::jsonb,
+    greatest(coalesce(extract(epoch from clock_timestamp() - min(due.due_at)), 0), 0)::double precision
+  from auth_private.webhooks w
+  cross join lateral (
+    select d.due_at from auth_private.deliveries d where d.webhook_id = w.id and d.state = 'waiting'
+    order by d.due_at limit 1
+  ) due;
+
+  -- A code of WeChat's lives five minutes.
+  return query
+  select 'ledger_claims', jsonb_build_object('state', s.state), s.claims::double precision
+  from (
+    select count(*) filter (where c.claimed_until > clock_timestamp()),
+      count(*) filter (where c.claimed_until = '-infinity'),
+      count(*) filter (where c.claimed_until <= clock_timestamp() and c.claimed_until > '-infinity')
+    from (
+      select c.claimed_until from auth_private.wechat_codes c
+      where c.outcome is null and c.created_at > now() - interval '5 minutes' limit c_most
+    ) c
+  ) as claims (pending, released, lost)
+  cross join lateral (values
+    ('pending', claims.pending), ('released', claims.released), ('lost', claims.lost)
+  ) as s (state, claims);
+
+  -- The view is graphile-worker's, and so is what becomes of it and of rights on it in its next version: then there are no
+  -- numbers of jobs, and all others all the same.
+  begin
+    return query
+    select m.name, m.labels, m.value
+    from (
+      select count(*) filter (where j.is_failed),
+        count(*) filter (where j.is_running),
+        count(*) filter (where not j.is_failed and not j.is_running and j.run_at <= now()),
+        count(*) filter (where not j.is_failed and not j.is_running and j.run_at > now()),
+        min(j.run_at) filter (where not j.is_failed and not j.is_running)
+      from (
+        select j.run_at, j.locked_at is not null as is_running,
+          j.locked_at is null and j.attempts >= j.max_attempts as is_failed
+        from graphile_worker.jobs j limit c_most
+      ) j
+    ) as jobs (failed, running, due, scheduled, oldest)
+    cross join lateral (values
+      ('jobs', '{"state": "failed"}'::jsonb, jobs.failed::double precision),
+      ('jobs', '{"state": "running"}', jobs.running),
+      ('jobs', '{"state": "due"}', jobs.due),
+      ('jobs', '{"state": "scheduled"}', jobs.scheduled),
+      ('jobs_oldest_due_seconds', '{}',
+        greatest(coalesce(extract(epoch from clock_timestamp() - jobs.oldest), 0), 0))
+    ) as m (name, labels, value);
+  exception when insufficient_privilege or undefined_table or undefined_column then
+    null;
+  end;
+end
+$function$;
+comment on function auth_private.metrics(text[],text) is 'What /metrics says of the database, a row a number: the name as in docs/metrics.md without its prefix, the labels, and the value (things, or seconds where the name says so). Of access tokens: those of the apps p_appids and of the kind p_token_kind. Counts go up to 10,000. Without the rows of jobs where auth_watcher may not read graphile_worker.jobs, on which migrate grants it that.';
+revoke execute on function auth_private.metrics(text[],text) from public;
+grant execute on function auth_private.metrics(text[],text) to authenticator;
+alter function auth_private.metrics(text[],text) owner to auth_watcher;
+
 -- function auth_private.owned_tables()
 CREATE OR REPLACE FUNCTION auth_private.owned_tables(OUT "table" regclass, OUT user_column name, OUT on_conflict text)
  RETURNS SETOF record
@@ -3903,6 +4011,8 @@ create policy deliveries_herald_update on auth_private.deliveries for update to 
   with check ((state = 'waiting'::text));
 create policy deliveries_merger_select on auth_private.deliveries for select to auth_merger
   using ((user_id = ANY (auth_private.merging_users())));
+create policy deliveries_watcher_select on auth_private.deliveries for select to auth_watcher
+  using (true);
 
 -- table auth_private.events: foreign keys, triggers, policies
 create policy events_binder_insert on auth_private.events for insert to auth_binder
@@ -3940,6 +4050,8 @@ create policy events_steward_select on auth_private.events for select to auth_st
 create policy events_steward_update on auth_private.events for update to auth_steward
   using (true)
   with check ((NOT (data ? 'phone'::text)));
+create policy events_watcher_select on auth_private.events for select to auth_watcher
+  using ((relayed_at IS NULL));
 
 -- table auth_private.migrations: foreign keys, triggers, policies
 create policy migrations_authenticator_select on auth_private.migrations for select to authenticator
@@ -3954,11 +4066,15 @@ create policy rate_limits_limiter_all on auth_private.rate_limits for all to aut
 create policy webhooks_herald_all on auth_private.webhooks for all to auth_herald
   using (true)
   with check (true);
+create policy webhooks_watcher_select on auth_private.webhooks for select to auth_watcher
+  using (true);
 
 -- table auth_private.wechat_access_tokens: foreign keys, triggers, policies
 create policy wechat_access_tokens_courier_all on auth_private.wechat_access_tokens for all to auth_courier
   using (true)
   with check (true);
+create policy wechat_access_tokens_watcher_select on auth_private.wechat_access_tokens for select to auth_watcher
+  using (true);
 
 -- table auth_private.wechat_budgets: foreign keys, triggers, policies
 create policy wechat_budgets_courier_all on auth_private.wechat_budgets for all to auth_courier
@@ -3976,6 +4092,8 @@ create policy wechat_codes_binder_update on auth_private.wechat_codes for update
   with check (((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)) OR (claim_id = ( SELECT (NULLIF(current_setting('request.claim_id'::text, true), ''::text))::uuid AS "nullif"))));
 create policy wechat_codes_merger_all on auth_private.wechat_codes for all to auth_merger
   using ((user_id = ANY (auth_private.merging_users())));
+create policy wechat_codes_watcher_select on auth_private.wechat_codes for select to auth_watcher
+  using ((outcome IS NULL));
 
 -- table auth_private.wechat_counters: foreign keys, triggers, policies
 create policy wechat_counters_courier_all on auth_private.wechat_counters for all to auth_courier
@@ -3995,6 +4113,6 @@ create policy wechat_pushes_receiver_insert on auth_private.wechat_pushes for in
   with check (true);
 
 -- the end
-revoke create on schema auth, auth_private from auth_binder, auth_claims, auth_courier, auth_eraser, auth_herald, auth_holder, auth_keeper, auth_limiter, auth_merger, auth_receiver, auth_revealer, auth_signer, auth_steward;
+revoke create on schema auth, auth_private from auth_binder, auth_claims, auth_courier, auth_eraser, auth_herald, auth_holder, auth_keeper, auth_limiter, auth_merger, auth_receiver, auth_revealer, auth_signer, auth_steward, auth_watcher;
 
 commit;

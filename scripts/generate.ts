@@ -17,8 +17,10 @@ import { createServices } from '../src/services.ts'
 import { compatibilityPage } from '../test/contract/clients/page.ts'
 import { dumpSchema } from './dump_schema.ts'
 import { firstDifference } from './first_difference.ts'
+import { metricsPage } from './metrics_page.ts'
 
-// Writes what is generated from the code and committed: the files of generated/, docs/errors.md and docs/compatibility.md.
+// Writes what is generated from the code and committed: the files of generated/, docs/errors.md, docs/compatibility.md and
+// docs/metrics.md.
 // With --check it writes nothing, shows where a file is stale, and ends with 1.
 
 const root = new URL('../', import.meta.url)
@@ -90,6 +92,7 @@ const files: Record<string, string> = {
   'generated/schema.sql': sql,
   'docs/errors.md': errorsPage(),
   'docs/compatibility.md': compatibilityPage(),
+  'docs/metrics.md': metricsPage(),
 }
 
 for (const [name, text] of Object.entries(files)) {

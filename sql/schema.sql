@@ -124,6 +124,8 @@
 \ir schema/auth_private/admin_end_sessions.sql
 \ir schema/auth_private/admin_list_audit.sql
 
+\ir schema/auth_private/metrics.sql
+
 \ir schema/auth_private/admin_require_webhook.sql
 \ir schema/auth/admin_add_webhook.sql
 \ir schema/auth/admin_list_webhooks.sql

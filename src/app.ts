@@ -10,6 +10,7 @@ import { LimitsPlugin } from './graphql/limits.ts'
 import { wechatPreset } from './graphql/preset.ts'
 import { healthRouter } from './health.ts'
 import { type Logger, maskPhones, requestStore } from './log.ts'
+import { measureRequests, metricsRouter } from './metrics/routes.ts'
 import { pushRouter } from './push/routes.ts'
 import { allowOrigins } from './rest/cors.ts'
 import { errorHandler, nothingHere } from './rest/errors.ts'
@@ -23,16 +24,18 @@ export interface App {
   release(): Promise<void>
 }
 
-/** The web service: REST under /auth/v1, GraphQL, health, and in development the simulator. */
+/** The web service: REST under /auth/v1, GraphQL, health, metrics, and in development the simulator. */
 export async function createApp(
   services: Services,
   { simulator }: { simulator?: Simulator | undefined } = {},
 ): Promise<App> {
   const { config, db, log } = services
   const app = express().disable('x-powered-by').disable('etag')
+  app.use(measureRequests(services))
   app.use(requestLog(log))
   app.use((req, _res, next) => requestStore.run({ req_id: String(req.id) }, next))
   app.use('/health', healthRouter(services))
+  app.use('/metrics', metricsRouter(services))
   app.use('/auth/v1', authRouter(services))
   app.use('/wechat/push', pushRouter(services))
   app.use('/graphql', allowOrigins(config.corsOrigins))
@@ -72,7 +75,7 @@ const requestLog = (log: Logger) =>
       res.setHeader('x-request-id', id)
       return id
     },
-    autoLogging: { ignore: req => req.url?.startsWith('/health/') ?? false },
+    autoLogging: { ignore: req => /^\/(health\/|metrics\/?(\?|$))/.test(req.url ?? '') },
     // pino-http would log the request with its URL and headers: codes and tokens.
     serializers: { req: () => undefined, res: () => undefined },
     customLogLevel: (_req, res) => (res.statusCode >= 500 ? 'warn' : 'info'),

@@ -2,6 +2,8 @@ import { type Config, ConfigError } from './config.ts'
 import { type Database, openDatabase } from './db/database.ts'
 import { createLimits, type Limits } from './limits/limits.ts'
 import type { Logger } from './log.ts'
+import type { Pace } from './metrics/database.ts'
+import { createMetrics, type Metrics, watchNode } from './metrics/metrics.ts'
 import { createTokens, makeApiKey, type Tokens } from './tokens/jwt.ts'
 import { createRefreshTokens, type RefreshTokens } from './tokens/refresh_token.ts'
 import { createWechat, type Wechat } from './wechat/client.ts'
@@ -20,6 +22,7 @@ export interface Services {
   tokens: Tokens
   refreshTokens: RefreshTokens
   limits: Limits
+  metrics: Metrics
   log: Logger
   /** Writes down what is counted, and ends the connections. */
   close(): Promise<void>
@@ -33,9 +36,17 @@ export interface ServiceOptions {
   log: Logger
   /** Asks WeChat, instead of node-fetch. */
   fetch?: Fetch | undefined
+  /** How old metrics may be; tests are less patient. */
+  metricsPace?: Partial<Pace> | undefined
 }
 
-export async function createServices({ config, ownUrl, log, fetch }: ServiceOptions): Promise<Services> {
+export async function createServices({
+  config,
+  ownUrl,
+  log,
+  fetch,
+  metricsPace,
+}: ServiceOptions): Promise<Services> {
   const siteUrl = config.siteUrl ?? ownUrl
   const apiUrl = config.wechat.apiUrl ?? (ownUrl && `${ownUrl}/simulator`)
   const { databaseUrl } = config
@@ -68,13 +79,16 @@ export async function createServices({ config, ownUrl, log, fetch }: ServiceOpti
   })
   const troubles = createTroubles()
   const usage = createUsage({ query: db.all, log, monthlyBudget: config.wechat.monthlyBudget })
-  const observers: Observe[] = [troubles.observe, usage.observe]
+  const metrics = createMetrics({ config, db, log, pace: metricsPace })
+  const observers: Observe[] = [troubles.observe, usage.observe, metrics.apiCall]
   const observe: Observe = call => {
     for (const tell of observers) tell(call)
   }
-  const wechat = createWechat({ config: config.wechat, apiUrl, db, log, fetch, observe })
+  const onRefused = metrics.apiRefused
+  const wechat = createWechat({ config: config.wechat, apiUrl, db, log, fetch, observe, onRefused })
+  watchNode(metrics, { config, db, wechat })
   const refreshTokens = createRefreshTokens(config.dataKeys)
-  const limits = createLimits(config, db)
+  const limits = createLimits(config, db, metrics.refused)
   return {
     config,
     siteUrl,
@@ -85,6 +99,7 @@ export async function createServices({ config, ownUrl, log, fetch }: ServiceOpti
     tokens,
     refreshTokens,
     limits,
+    metrics,
     log,
     async close() {
       await wechat.token.settle()

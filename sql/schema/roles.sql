@@ -23,6 +23,7 @@
 --   auth_receiver the inbox of WeChat's message push
 --   auth_eraser   taking away what WeChat's message push says that a person has taken back
 --   auth_revealer showing a phone to support staff
+--   auth_watcher  counting what waits, for /metrics
 do $$
 declare
   v_role text;
@@ -32,7 +33,7 @@ begin
   foreach v_role in array array[
     'anon', 'authenticated', 'service_role', 'authenticator', 'support',
     'auth_signer', 'auth_keeper', 'auth_holder', 'auth_claims', 'auth_binder', 'auth_merger', 'auth_steward', 'auth_courier', 'auth_limiter',
-    'auth_herald', 'auth_receiver', 'auth_eraser', 'auth_revealer'
+    'auth_herald', 'auth_receiver', 'auth_eraser', 'auth_revealer', 'auth_watcher'
   ] loop
     if not exists (select from pg_catalog.pg_roles where rolname = v_role) then
       begin
@@ -47,7 +48,7 @@ begin
     -- The migrating login hands functions over to the duties and replaces them later: it must be able to become each.
     foreach v_role in array array[
       'auth_signer', 'auth_keeper', 'auth_holder', 'auth_claims', 'auth_binder', 'auth_merger', 'auth_steward', 'auth_courier', 'auth_limiter',
-    'auth_herald', 'auth_receiver', 'auth_eraser', 'auth_revealer'
+    'auth_herald', 'auth_receiver', 'auth_eraser', 'auth_revealer', 'auth_watcher'
     ] loop
       if v_has_options then
         if not (pg_has_role(current_user, v_role, 'usage') and pg_has_role(current_user, v_role, 'set')) then

@@ -12,9 +12,9 @@ grant usage on schema auth to anon, authenticated, service_role, auth_signer, au
   auth_steward, auth_courier, auth_herald, auth_eraser, auth_revealer, support;
 grant usage on schema auth_private
   to authenticator, auth_signer, auth_keeper, auth_holder, auth_binder, auth_merger, auth_steward, auth_courier, auth_limiter,
-  auth_herald, auth_receiver, auth_eraser, auth_revealer;
+  auth_herald, auth_receiver, auth_eraser, auth_revealer, auth_watcher;
 
 -- A definer function changes hands only if its new owner may create in the schema. Taken back in schema_end.sql.
 grant create on schema auth, auth_private to
   auth_signer, auth_keeper, auth_holder, auth_claims, auth_binder, auth_merger, auth_steward, auth_courier, auth_limiter,
-  auth_herald, auth_receiver, auth_eraser, auth_revealer;
+  auth_herald, auth_receiver, auth_eraser, auth_revealer, auth_watcher;

@@ -4,6 +4,7 @@ import { orUnreachable } from './errors.ts'
 import { watchBlockers } from './migrate/blockers.ts'
 import { MigrationError, namedError } from './migrate/error.ts'
 import { type Migration, newest, readMigrations, SQL_DIR, schemaFiles } from './migrate/files.ts'
+import { grantJobs } from './migrate/job_rights.ts'
 import { PATIENCE, type Patience, type Run, step, takeTurn } from './migrate/patience.ts'
 import { requireHarmlessRoles } from './migrate/roles.ts'
 import { migrateWorker } from './migrate/worker_schema.ts'
@@ -78,9 +79,14 @@ async function bringUp(run: Run, { sqlDir = SQL_DIR, acceptNewer = false }: Migr
   }
   // Not before the database is known to be ours: this is the first thing that changes it.
   await migrateWorker(run)
-  if (!applied) return build(run, known, sqlDir)
+  if (applied) await applyMissing(run, known, applied)
+  else await build(run, known, sqlDir)
+  await step(run, 'rights on jobs', () => grantJobs(client, log))
+}
+
+async function applyMissing(run: Run, known: Migration[], applied: Applied[]) {
   const missing = known.filter(({ version }) => !applied.some(row => row.version === version))
-  if (missing.length === 0) log.info({ version: newest(known) }, 'the schema is up to date')
+  if (missing.length === 0) run.log.info({ version: newest(known) }, 'the schema is up to date')
   for (const migration of missing) await applyOne(run, migration)
 }
 

@@ -125,6 +125,7 @@ export const statements = {
     name: 'schema_version',
     text: 'select coalesce(max(version), 0) as version from auth_private.migrations',
   },
+  metrics: { name: 'metrics', text: 'select name, labels, value from auth_private.metrics($1, $2)' },
   loginIsTooPowerful: {
     name: 'login_is_too_powerful',
     text: `select r.rolsuper or r.rolbypassrls or exists (
@@ -337,3 +338,14 @@ export const schemaVersion = async (db: Database) =>
 /** Whether the web service's login is above the policies: superuser, BYPASSRLS, inherits service_role, or owns the tables. */
 export const loginIsTooPowerful = async (db: Database) =>
   (await db.one<{ answer: boolean }>(statements.loginIsTooPowerful, [])).answer
+
+/** One number; `name` without the prefix of src/metrics/catalogue.ts. */
+export interface MetricRow {
+  name: string
+  labels: Record<string, string>
+  value: number
+}
+
+/** What the database knows of itself, and of the access tokens of these apps. */
+export const readMetrics = (db: Database, appids: string[], tokenKind: string) =>
+  db.all<MetricRow>(statements.metrics, [appids, tokenKind])

@@ -15,8 +15,15 @@ export interface Limits {
 
 const off: Limits = { count: async () => {} }
 
-/** The rate limits of src/limits/rules.ts, shared by all nodes by sql/schema/auth_private/count_operations.sql. */
-export function createLimits({ rateLimits, dataKeys }: Config, db: Database): Limits {
+/**
+ * The rate limits of src/limits/rules.ts, shared by all nodes by sql/schema/auth_private/count_operations.sql. `onRefusal` is
+ * told of what was one too many.
+ */
+export function createLimits(
+  { rateLimits, dataKeys }: Config,
+  db: Database,
+  onRefusal: (operation: Counted) => void = () => {},
+): Limits {
   if (!rateLimits) return off
   const counters = createCounters(db)
   const limiters = Object.entries(rules).flatMap(([operation, list]) =>
@@ -40,18 +47,26 @@ export function createLimits({ rateLimits, dataKeys }: Config, db: Database): Li
         name === operation && who[by] !== undefined ? [{ limiter, key: hide(`${by}:${who[by]}`) }] : [],
       )
       // Whoever is over one limit must not use up another, that of his carrier's address for one.
-      refuse(counts.map(({ limiter, key }) => limiter.getInMemoryBlockMsBeforeExpire(limiter.getKey(key))))
+      refuse(
+        operation,
+        counts.map(({ limiter, key }) => limiter.getInMemoryBlockMsBeforeExpire(limiter.getKey(key))),
+      )
       const outcomes = await Promise.allSettled(counts.map(({ limiter, key }) => limiter.consume(key)))
       const refusals = outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [outcome.reason] : []))
       const failure = refusals.find(reason => reason instanceof Error)
       if (failure) throw failure
-      refuse(refusals.map(({ msBeforeNext }) => msBeforeNext))
+      refuse(
+        operation,
+        refusals.map(({ msBeforeNext }) => msBeforeNext),
+      )
     },
   }
-}
 
-/** Milliseconds until each limit is open again. */
-function refuse(waits: number[]): void {
-  const ms = Math.max(0, ...waits)
-  if (ms > 0) throw new AppError('over_request_rate_limit', { retryAfter: Math.ceil(ms / 1000) })
+  /** `waits`: milliseconds until each limit is open again. */
+  function refuse(operation: Counted, waits: number[]): void {
+    const ms = Math.max(0, ...waits)
+    if (ms === 0) return
+    onRefusal(operation)
+    throw new AppError('over_request_rate_limit', { retryAfter: Math.ceil(ms / 1000) })
+  }
 }

@@ -6,8 +6,9 @@ import { type Call, requireUser } from './rpc.ts'
  * The signed-in user as he is now: `GET /user` and the query `currentUser`. Then
  * sql/schema/auth_private/get_user.sql, one statement. Raises `no_authorization`, `session_not_found`, `user_banned`.
  */
-export async function currentUser({ db }: Services, call: Call): Promise<UserRow> {
-  const { sessionId } = requireUser(call.caller)
-  call.isEntered = true
-  return getUser(db, sessionId)
-}
+export const currentUser = ({ db, metrics }: Services, call: Call): Promise<UserRow> =>
+  metrics.rpc('currentUser', async () => {
+    const { sessionId } = requireUser(call.caller)
+    call.isEntered = true
+    return getUser(db, sessionId)
+  })

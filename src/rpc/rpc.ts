@@ -40,8 +40,19 @@ export interface Rpc<Input, Result> {
   run(services: Services, call: Call, input: Input): Promise<Result>
 }
 
-/** Runs an operation: checks its input, counts it, and does it. `spell`: a field's name in the caller's protocol. */
-export async function execute<Input, Result>(
+/**
+ * Runs an operation: checks its input, counts it, does it, and measures it all. `spell`: a field's name in the caller's
+ * protocol.
+ */
+export const execute = <Input, Result>(
+  rpc: Rpc<Input, Result>,
+  services: Services,
+  call: Call,
+  given: unknown,
+  spell?: (name: string) => string,
+): Promise<Result> => services.metrics.rpc(rpc.name, () => perform(rpc, services, call, given, spell))
+
+async function perform<Input, Result>(
   rpc: Rpc<Input, Result>,
   services: Services,
   call: Call,

@@ -36,6 +36,9 @@ const byErrcode: Record<number, ErrorCode> = {
   50007: 'wechat_misconfigured', // the account is frozen
 }
 
+/** Those that mean something to us, success included. */
+export const knownErrcodes = [0, ...Object.keys(byErrcode).map(Number)]
+
 /** The catalogue's name of an errcode: 895xx (an administrator must confirm our address) and unknown ones included. */
 export function codeOfErrcode(errcode: number): ErrorCode {
   if (errcode >= 89500 && errcode <= 89599) return 'wechat_misconfigured'

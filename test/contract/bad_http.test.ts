@@ -91,7 +91,7 @@ test.each([
   '/%zz',
   '/%c0%ae%c0%ae/',
   '/simulator/login-codes',
-  '/metrics',
+  '/metrics/x',
   '/health',
   '/auth/v1/admin',
   '/auth/v1/admin/users/1/2',

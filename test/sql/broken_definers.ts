@@ -268,6 +268,7 @@ export const exempt: Record<
   'auth_private.admin_get_user(uuid)': 'writes nothing',
   'auth_private.admin_list_sessions(uuid)': 'writes nothing',
   'auth_private.admin_list_audit(integer,integer,uuid,text)': 'writes nothing',
+  'auth_private.metrics(text[],text)': 'writes nothing',
   'auth.admin_list_webhooks()': 'writes nothing',
   'auth.admin_list_failed_deliveries(uuid,integer)': 'writes nothing',
   'auth_private.wechat_take_access_token(text,text,text,uuid,integer,integer)': 'knows no users',

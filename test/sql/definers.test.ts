@@ -118,6 +118,7 @@ describe.each(servers)('on $name', server => {
         admin_get_user: [caller.userId],
         admin_list_sessions: [caller.userId],
         admin_list_audit: [10, 0, null, null],
+        metrics: [[APP], 'stable'],
         admin_list_webhooks: [],
         admin_list_failed_deliveries: [webhookId],
       }

@@ -6,7 +6,7 @@ import { servers } from '../support/servers.ts'
 // lists the objects that break it, and is shown one that does.
 
 const SCHEMAS = `('auth', 'auth_private')`
-const DUTIES = `('auth_signer', 'auth_keeper', 'auth_holder', 'auth_claims', 'auth_binder', 'auth_merger', 'auth_steward', 'auth_courier', 'auth_limiter', 'auth_herald', 'auth_receiver', 'auth_eraser', 'auth_revealer')`
+const DUTIES = `('auth_signer', 'auth_keeper', 'auth_holder', 'auth_claims', 'auth_binder', 'auth_merger', 'auth_steward', 'auth_courier', 'auth_limiter', 'auth_herald', 'auth_receiver', 'auth_eraser', 'auth_revealer', 'auth_watcher')`
 const FUNCTIONS = `from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname in ${SCHEMAS}`
 const TABLES = `from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where n.nspname in ${SCHEMAS} and c.relkind in ('r', 'p', 'v', 'm', 'f')`

@@ -83,6 +83,7 @@ describe.each(servers)('on $name', server => {
         'auth_revealer',
         'auth_signer',
         'auth_steward',
+        'auth_watcher',
         'authenticator',
       ],
     ],

@@ -43,11 +43,16 @@ export function recordedLog(): Logger {
 const OUR_SECRETS = /"(access_?token|refresh_?token|phone)":"([^"*]+)"/gi
 const WECHATS_SECRETS = /"(?:access_token|session_key|code|phoneNumber|purePhoneNumber)":"([^"]+)"/g
 
+const METRICS = 'text/plain; version=0.0.4; charset=utf-8'
+/** Some gigabytes look like a phone. */
+const BYTES = /^\w+_bytes(\{.*\})? .*$/gm
+
 /** Keeps what the service answers, but for what a success is there to tell: tokens and phone of its own user. */
 export const recordAnswers = onAnswer((req, res, body) => {
   for (const [, , value] of body.matchAll(OUR_SECRETS)) secret(value!)
-  const isPage = String(res.getHeader('content-type')).startsWith('text/html')
-  const text = isPage ? '' : body.replace(OUR_SECRETS, '"$1":"…"')
+  const type = String(res.getHeader('content-type'))
+  const shown = type.startsWith('text/html') ? '' : type === METRICS ? body.replace(BYTES, '') : body
+  const text = shown.replace(OUR_SECRETS, '"$1":"…"')
   record('answer', `${req.method} ${res.statusCode} ${JSON.stringify(res.getHeaders())} ${text}`)
 })
 

@@ -2,6 +2,7 @@ import express from 'express'
 import { createApp } from '../../src/app.ts'
 import { type Env, parseConfig } from '../../src/config.ts'
 import type { Logger } from '../../src/log.ts'
+import type { Pace } from '../../src/metrics/database.ts'
 import { listen } from '../../src/server.ts'
 import { createServices, type Services } from '../../src/services.ts'
 import type { Fetch } from '../../src/wechat/http.ts'
@@ -24,10 +25,11 @@ export interface NodeOptions {
   env?: Env
   log?: Logger
   fetch?: Fetch
+  metricsPace?: Partial<Pace>
 }
 
 /** A node of the web service in this process, as `serve` builds it. */
-export async function startNode({ db, wechatUrl, env, log, fetch }: NodeOptions): Promise<Node> {
+export async function startNode({ db, wechatUrl, env, log, fetch, metricsPace }: NodeOptions): Promise<Node> {
   const config = parseConfig({
     DATABASE_URL: db.webUrl,
     JWT_SECRET,
@@ -37,7 +39,13 @@ export async function startNode({ db, wechatUrl, env, log, fetch }: NodeOptions)
     ...env,
   })
   const http = await listen('127.0.0.1', 0)
-  const services = await createServices({ config, ownUrl: http.url, log: log ?? recordedLog(), fetch })
+  const services = await createServices({
+    config,
+    ownUrl: http.url,
+    log: log ?? recordedLog(),
+    fetch,
+    metricsPace,
+  })
   const app = await createApp(services)
   for (const value of [JWT_SECRET, ...Object.values(config.wechat.apps)]) secret(value)
   http.serve(express().disable('x-powered-by').use(recordAnswers, app.express))

@@ -31,6 +31,10 @@ create policy deliveries_herald_select on auth_private.deliveries for select to 
 create policy deliveries_herald_update on auth_private.deliveries for update to auth_herald
   using (state = 'failed') with check (state = 'waiting');
 
+-- For the numbers of /metrics.
+grant select (webhook_id, state, due_at, attempts) on auth_private.deliveries to auth_watcher;
+create policy deliveries_watcher_select on auth_private.deliveries for select to auth_watcher using (true);
+
 comment on table auth_private.deliveries is 'Of which event which subscriber has yet to be told, or could not be.';
 comment on column auth_private.deliveries.id is 'By which an administrator names it.';
 comment on column auth_private.deliveries.webhook_id is 'Who is to be told.';

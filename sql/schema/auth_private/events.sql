@@ -39,6 +39,10 @@ create policy events_courier_insert on auth_private.events for insert to auth_co
 grant select (id, type, created_at) on auth_private.events to auth_herald;
 create policy events_herald_select on auth_private.events for select to auth_herald using (true);
 
+-- For the numbers of /metrics.
+grant select (id, created_at, relayed_at) on auth_private.events to auth_watcher;
+create policy events_watcher_select on auth_private.events for select to auth_watcher using (relayed_at is null);
+
 comment on table auth_private.events is 'The outbox: what subscribers are told, written in the transaction it tells of.';
 comment on column auth_private.events.id is 'In the order of writing; not of committing.';
 comment on column auth_private.events.type is

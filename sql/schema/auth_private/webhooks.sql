@@ -18,6 +18,10 @@ alter table auth_private.webhooks enable row level security;
 grant select (id, url, events, created_at), insert (url, events, secret), delete on auth_private.webhooks to auth_herald;
 create policy webhooks_herald_all on auth_private.webhooks to auth_herald using (true) with check (true);
 
+-- For the numbers of /metrics.
+grant select (id) on auth_private.webhooks to auth_watcher;
+create policy webhooks_watcher_select on auth_private.webhooks for select to auth_watcher using (true);
+
 comment on table auth_private.webhooks is 'Who is told of events: URLs, and the application''s own task.';
 comment on column auth_private.webhooks.id is 'Stands in the header webhook-id of all its deliveries.';
 comment on column auth_private.webhooks.url is 'Where to; null: the task auth_event of the application''s own workers.';

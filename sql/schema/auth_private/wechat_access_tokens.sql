@@ -24,6 +24,10 @@ grant select, insert, update on auth_private.wechat_access_tokens to auth_courie
 create policy wechat_access_tokens_courier_all on auth_private.wechat_access_tokens to auth_courier
   using (true) with check (true);
 
+-- For the numbers of /metrics; not the token.
+grant select (appid, kind, expires_at, fetched_at, failures) on auth_private.wechat_access_tokens to auth_watcher;
+create policy wechat_access_tokens_watcher_select on auth_private.wechat_access_tokens for select to auth_watcher using (true);
+
 comment on table auth_private.wechat_access_tokens is 'WeChat''s access token per app and kind, shared by all nodes.';
 comment on column auth_private.wechat_access_tokens.appid is 'The mini program.';
 comment on column auth_private.wechat_access_tokens.kind is

@@ -28,6 +28,10 @@ create index wechat_codes_created_at_idx on auth_private.wechat_codes (created_a
 
 alter table auth_private.wechat_codes enable row level security;
 
+-- For the numbers of /metrics.
+grant select (claimed_until, outcome, created_at) on auth_private.wechat_codes to auth_watcher;
+create policy wechat_codes_watcher_select on auth_private.wechat_codes for select to auth_watcher using (outcome is null);
+
 comment on table auth_private.wechat_codes is 'The ledger of phone codes: who claimed which code, and what came of it.';
 comment on column auth_private.wechat_codes.code_hash is 'HMAC-SHA256 of appid and code by DATA_KEY, 32 bytes.';
 comment on column auth_private.wechat_codes.appid is 'The mini program whose code it is.';

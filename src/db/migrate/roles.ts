@@ -8,7 +8,7 @@ import { MigrationError } from './error.ts'
 const CALLERS = ['anon', 'authenticated', 'service_role']
 const LOGIN = 'authenticator'
 const DUTIES =
-  'signer keeper holder claims binder merger steward courier limiter herald receiver eraser revealer'
+  'signer keeper holder claims binder merger steward courier limiter herald receiver eraser revealer watcher'
     .split(' ')
     .map(duty => `auth_${duty}`)
 /** Of people, not of the service. */

@@ -1,4 +1,4 @@
--- Counts of WeChat's calls, and budgets. The files up to 0048_wechat_usage.sql are one change.
+-- Counts of WeChat's calls, and budgets. The files up to 0044_wechat_usage.sql are one change.
 
 grant usage on schema auth to auth_courier;
 
