@@ -87,7 +87,7 @@ export const catalogue = {
   api_calls: {
     type: 'gauge',
     of: 'process',
-    help: 'Calls of WeChat by interface: with WeChat at this moment (up to WECHAT_MAX_CALLS), and waiting for room (up to WECHAT_MAX_QUEUE).',
+    help: 'Calls of WeChat by interface: with WeChat at this moment (up to WECHAT_MAX_CALLS for each app), and waiting for room (up to WECHAT_MAX_QUEUE for each).',
     advice: 'waiting above 0 for long: WeChat hangs, or this node needs more room.',
     labels: { endpoint: ENDPOINTS, state: ['in_flight', 'waiting'] },
   },

@@ -64,7 +64,7 @@ export interface AccessTokens {
    * others wait for the same fetch.
    */
   get(appid: string, dead?: Dead): Promise<Given>
-  /** Waits for the fetches that nobody waits for, because the old token still works. */
+  /** Waits for the fetches of this process: nobody may, because the old token still works, or because his time is up. */
   settle(): Promise<void>
 }
 
@@ -93,10 +93,10 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
       const token = row.access_token
       if (row.must_fetch) {
         const fetched = fetchAndShare(fetch, row.dead_token, dead?.wechat)
-        if (token === null) return { token: await fetched, isNew: true }
-        // The old token still works: nobody waits for the next one. A failure is in the log and in the row by then.
         const quiet = fetched.catch(() => {}).finally(() => fetches.delete(quiet))
         fetches.add(quiet)
+        // Else the old token still works: nobody waits for the next one. A failure is in the log and in the row by then.
+        if (token === null) return { token: await fetched, isNew: true }
       }
       if (token !== null) {
         // A token has its end: a constraint of the table.
@@ -145,8 +145,10 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
 
   return {
     async get(appid, dead) {
+      // Who comes meanwhile shall not send his code with it.
+      if (known.get(appid)?.token === dead?.token) known.delete(appid)
       const mine = known.get(appid)
-      const isLiving = mine && mine.token !== dead?.token && mine.until > Date.now()
+      const isLiving = mine && mine.until > Date.now()
       const old = isLiving ? { token: mine.token, isNew: false } : undefined
       const isFresh = old && mine!.until - marginMs > Date.now() && mine!.readAt + RECHECK_MS > Date.now()
       if (isFresh) return old
@@ -220,6 +222,7 @@ async function fetchToken(
           url: `${apiUrl}/cgi-bin/stable_token`,
           body: { grant_type: 'client_credential', appid, secret, ...(force && { force_refresh: true }) },
           signal,
+          isCounted: force,
         })
       : ask({
           appid,

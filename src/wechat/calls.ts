@@ -1,5 +1,5 @@
 // Before: src/wechat/client.ts, src/wechat/access_token.ts. After: src/wechat/http.ts.
-import pLimit from 'p-limit'
+import pLimit, { type LimitFunction } from 'p-limit'
 import pRetry from 'p-retry'
 import { AppError } from '../errors.ts'
 import { type Ask, ENDPOINTS, type Endpoint, type Request, Unanswered } from './http.ts'
@@ -19,7 +19,7 @@ const NOT_SENT = new Set([
  * unsent: only where no connection was made. The code is good once, and after anything else (a reset, HTML, even "system
  * busy") it may be spent: the next answer would be 40029, and be taken for the truth.
  * harmless: after what may pass: a broken connection, HTTP 5xx, system busy (-1). The stable token is the same one again; a legacy one
- * takes the place of the one whose answer was lost; an image is drawn once more.
+ * takes the place of the one whose answer was lost; an image is drawn once more. But a forced stable token: WeChat counts those.
  * docs/wechat.md has this table too; a test compares them.
  */
 export const RETRIES: Record<Endpoint, 'unsent' | 'harmless'> = {
@@ -35,7 +35,7 @@ const MAY_PASS = /^(E[A-Z_]+|HTTP 5\d\d)$/
 /** Two more attempts, 100 to 200 ms and 200 to 400 ms later. */
 const PACE = { retries: 2, minTimeout: 100, factor: 2, randomize: true }
 
-/** How many calls of one interface a process makes at once, and how many more may wait; the rest is refused. */
+/** How many calls of one interface a process makes at once for an app, and how many more may wait; the rest is refused. */
 export interface CallLimits {
   calls: number
   queue: number
@@ -45,10 +45,11 @@ export interface Calls {
   /** Asks, again where that is harmless. */
   ask: Ask
   /**
-   * Does `work`, which asks `endpoint`, once there is room for it. Raises `wechat_unavailable` where too many wait already:
-   * WeChat hangs, and whoever came first waits for his own time limit.
+   * Does `work`, which asks `endpoint` for an app, once there is room for it. Raises `wechat_unavailable` where too many wait
+   * already: WeChat hangs, and whoever came first waits for his own time limit. Each app has rooms of its own: while one
+   * waits for its access token, the others go on. Only for apps that are configured: a room stays.
    */
-  bounded<T>(endpoint: Endpoint, work: () => Promise<T>): Promise<T>
+  bounded<T>(appid: string, endpoint: Endpoint, work: () => Promise<T>): Promise<T>
   /** How many of each interface are with WeChat, and wait, at this moment. */
   load(): Record<Endpoint, { inFlight: number; queued: number }>
 }
@@ -58,19 +59,24 @@ export function createCalls(
   { calls, queue }: CallLimits,
   onRefused: (endpoint: Endpoint) => void = () => {},
 ): Calls {
-  const rooms = Object.fromEntries(ENDPOINTS.map(endpoint => [endpoint, pLimit(calls)])) as Record<
-    Endpoint,
-    ReturnType<typeof pLimit>
-  >
+  const rooms = new Map(ENDPOINTS.map(endpoint => [endpoint, new Map<string, LimitFunction>()]))
+  const roomOf = (endpoint: Endpoint, appid: string) => {
+    const own = rooms.get(endpoint)!
+    const room = own.get(appid) ?? pLimit(calls)
+    own.set(appid, room)
+    return room
+  }
+  const sum = (endpoint: Endpoint, count: 'activeCount' | 'pendingCount') =>
+    [...rooms.get(endpoint)!.values()].reduce((total, room) => total + room[count], 0)
   return {
     ask: ((request: Request) =>
       pRetry(() => once(request), {
         ...PACE,
         signal: request.signal,
-        shouldRetry: ({ error }) => mayAskAgain(request.endpoint, error),
+        shouldRetry: ({ error }) => mayAskAgain(request, error),
       })) as Ask,
-    async bounded(endpoint, work) {
-      const room = rooms[endpoint]
+    async bounded(appid, endpoint, work) {
+      const room = roomOf(endpoint, appid)
       if (room.activeCount >= calls && room.pendingCount >= queue) {
         onRefused(endpoint)
         throw new AppError('wechat_unavailable', { cause: new Error(`WeChat ${endpoint}: too many wait`) })
@@ -81,16 +87,19 @@ export function createCalls(
       Object.fromEntries(
         ENDPOINTS.map(endpoint => [
           endpoint,
-          { inFlight: rooms[endpoint].activeCount, queued: rooms[endpoint].pendingCount },
+          { inFlight: sum(endpoint, 'activeCount'), queued: sum(endpoint, 'pendingCount') },
         ]),
       ) as ReturnType<Calls['load']>,
   }
 }
 
-export function mayAskAgain(endpoint: Request['endpoint'], error: unknown): boolean {
+export function mayAskAgain(
+  { endpoint, isCounted }: Pick<Request, 'endpoint' | 'isCounted'>,
+  error: unknown,
+): boolean {
   if (!(error instanceof AppError)) return false
   const { cause, wechat } = error
   if (cause instanceof Unanswered && NOT_SENT.has(cause.reason)) return true
-  if (RETRIES[endpoint] === 'unsent') return false
+  if (isCounted || RETRIES[endpoint] === 'unsent') return false
   return (cause instanceof Unanswered && MAY_PASS.test(cause.reason)) || wechat?.errcode === SYSTEM_BUSY
 }

@@ -68,14 +68,20 @@ export function createWechat(options: WechatOptions): Wechat {
     timeoutMs: config.timeoutMs,
   })
 
-  /** A call within the caller's time limit, once there is room for it. */
-  const call = <T>(endpoint: Endpoint, work: (signal: AbortSignal) => Promise<T>): Promise<T> =>
-    withTimeLimit(config.timeoutMs, signal =>
-      bounded(endpoint, async () => {
+  /** A call within the caller's time limit, once there is room for it; the room is free when the time is up. */
+  async function call<T>(
+    appid: string,
+    endpoint: Endpoint,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    secretOf(appid)
+    return withTimeLimit(config.timeoutMs, (signal, late) =>
+      bounded(appid, endpoint, async () => {
         signal.throwIfAborted()
-        return work(signal)
+        return Promise.race([work(signal), late])
       }),
     )
+  }
 
   /**
    * Calls an interface that wants the app's access token; once more, with another, where it is refused: that comes before
@@ -97,7 +103,7 @@ export function createWechat(options: WechatOptions): Wechat {
 
   return {
     code2session: (appid, code) =>
-      call('jscode2session', async signal => {
+      call(appid, 'jscode2session', async signal => {
         const query = new URLSearchParams({
           appid,
           secret: secretOf(appid),
@@ -114,7 +120,7 @@ export function createWechat(options: WechatOptions): Wechat {
       }),
 
     phoneNumber: (appid, code, openid) =>
-      call('getuserphonenumber', async signal => {
+      call(appid, 'getuserphonenumber', async signal => {
         const answer = await withToken(appid, '/wxa/business/getuserphonenumber', url =>
           ask({
             appid,
@@ -131,7 +137,7 @@ export function createWechat(options: WechatOptions): Wechat {
       }),
 
     unlimitedQrcode: (appid, parameters) =>
-      call('getwxacodeunlimit', signal =>
+      call(appid, 'getwxacodeunlimit', signal =>
         withToken(appid, '/wxa/getwxacodeunlimit', url =>
           ask({
             appid,
@@ -158,7 +164,10 @@ const isDeadToken = (error: unknown): error is AppError =>
  * token. What goes on behind its back sends no code any more: with an aborted signal fetch does not begin.
  * One controller and a timer that is cleared: AbortSignal.timeout would keep one alive per call.
  */
-async function withTimeLimit<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+async function withTimeLimit<T>(
+  ms: number,
+  work: (signal: AbortSignal, late: Promise<never>) => Promise<T>,
+): Promise<T> {
   const controller = new AbortController()
   const late = Promise.withResolvers<never>()
   const timer = setTimeout(() => {
@@ -167,7 +176,7 @@ async function withTimeLimit<T>(ms: number, work: (signal: AbortSignal) => Promi
     controller.abort(error)
   }, ms)
   try {
-    return await Promise.race([work(controller.signal), late.promise])
+    return await Promise.race([work(controller.signal, late.promise), late.promise])
   } finally {
     clearTimeout(timer)
   }

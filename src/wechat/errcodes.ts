@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { AppError, type ErrorCode } from '../errors.ts'
+import type { Endpoint } from './http.ts'
 
 /** The access token is missing, expired or replaced: nothing was done, and another token helps. */
 export const deadTokenErrcodes = new Set([40001, 40014, 41001, 42001])
@@ -68,22 +69,39 @@ const advices: Record<number, string> = {
   89507: 'an administrator of the app has refused the address of this server: it may ask again after an hour',
 }
 
+/** Of 895xx all is about an administrator's consent to an address. */
+const CONFIRM =
+  'an administrator of the app has to confirm the address of this server: the console, and a message from WeChat to him, say more'
+
 /** The addresses in `invalid ip 1.2.3.4 ipv6 ::ffff:1.2.3.4, not in whitelist`, each once. */
 function addressesIn(errmsg: string): string[] {
   const words = errmsg.split(/[\s,]+/).filter(word => isIP(word) !== 0)
   return [...new Set(words.map(word => word.replace(/^::ffff:(?=\d+\.)/i, '')))]
 }
 
+/** Where an errcode means something of its own. */
+const adviceAt: Partial<Record<Endpoint, Record<number, string>>> = {
+  stable_token: { 40001: advices[40125]! },
+  token: { 40001: advices[40125]! },
+  // The token is this app's: what is of another app is the code.
+  getuserphonenumber: {
+    40013:
+      'a code was of another mini program: where it was not sent in malice, that one has to send its own appid as x-wechat-appid',
+  },
+}
+
 /** What an operator should do; undefined: nothing comes to mind. */
-export function adviceOf(errcode: number, errmsg: string): string | undefined {
-  if (errcode !== 40164) return advices[errcode]
+function adviceOf(errcode: number, errmsg: string, endpoint: Endpoint | undefined): string | undefined {
+  const own = (endpoint && adviceAt[endpoint]?.[errcode]) ?? advices[errcode]
+  if (errcode >= 89500 && errcode <= 89599) return own ?? CONFIRM
+  if (errcode !== 40164) return own
   const which = addressesIn(errmsg).join(' and ') || 'the address of this server'
   return `allow ${which} in the console, in the list of addresses that may call the API (IP白名单)`
 }
 
 /** The catalogue's error for an answer of WeChat; errcode and rid are kept, its text is not for users. */
-export const fromErrcode = (errcode: number, errmsg: string) =>
+export const fromErrcode = (errcode: number, errmsg: string, endpoint?: Endpoint) =>
   new AppError(codeOfErrcode(errcode), {
     wechat: { errcode, rid: ridOf(errmsg) },
-    advice: adviceOf(errcode, errmsg),
+    advice: adviceOf(errcode, errmsg, endpoint),
   })

@@ -92,6 +92,8 @@ export interface Request {
   signal: AbortSignal
   /** The answer wanted is an image, not JSON. */
   image?: true
+  /** WeChat allows few of this kind: not sent again once it may have arrived, whatever holds for the interface. */
+  isCounted?: boolean
 }
 
 /** WeChat did not answer, or not with what it should. */
@@ -139,7 +141,7 @@ export function createAsk(fetch: Fetch, log: Logger, observe: Observe): Ask {
     const ms = elapsed()
     if (errcode !== 0) {
       const text = withoutOurs(errmsg, [...new URL(url).searchParams.values(), ...Object.values(body ?? {})])
-      const error = fromErrcode(errcode, errmsg)
+      const error = fromErrcode(errcode, errmsg, endpoint)
       const { advice } = error
       log.warn({ endpoint, errcode, errmsg: text.slice(0, 500), advice, ms }, 'WeChat answered with an error')
       observe({ appid, endpoint, errcode, advice, ms })

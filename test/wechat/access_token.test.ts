@@ -375,6 +375,33 @@ describe('a token that WeChat hands out although it refuses it', () => {
     expect(await db.row('select forces from auth_private.wechat_access_tokens')).toEqual({ forces: 1 })
   })
 
+  test.each([
+    ['HTTP 502', 502],
+    ['system busy', 200],
+  ])('is not forced again where the answer is %s: WeChat may have counted it', async (_name, status) => {
+    const wechat = stubborn()
+    let forced = 0
+    const failing: Fetch = async (url, init) => {
+      const isForced = url.includes('/cgi-bin/') && JSON.parse(init.body!).force_refresh
+      if (!isForced) return wechat.fetch(url, init)
+      forced += 1
+      return Response.json({ errcode: -1, errmsg: 'system error' }, { status })
+    }
+    const error = await failure(node({}, failing).phoneNumber(APPID, 'a-code'))
+    expect([error.code, forced]).toEqual(['wechat_unavailable', 1])
+  })
+
+  test('is not sent with a code again while none is there', async () => {
+    const wechat = stubborn()
+    const one = node({}, wechat.fetch)
+    await db.rows(`insert into auth_private.wechat_access_tokens (appid, kind, access_token, expires_at, fetched_at,
+        forced_at, forces)
+      values ('${APPID}', 'stable', 'dead', now() + interval '1 hour', now(), now(), 1)`)
+    for (let n = 0; n < 5; n++)
+      expect((await failure(one.phoneNumber(APPID, 'a-code'))).code).toBe('wechat_misconfigured')
+    expect(wechat.seen).toEqual({ fetched: 1, forced: 0, calls: 1 })
+  })
+
   test('of the legacy kind: every fetch makes another one, so it is not fetched more than once a second', async () => {
     let fetched = 0
     const fetch: Fetch = async url => {
@@ -396,6 +423,26 @@ describe('a token that WeChat hands out although it refuses it', () => {
     )
     expect(wait).toEqual({ ms: null })
   })
+})
+
+test('a process that ends waits for its fetch, also where nobody else does any more', async () => {
+  const answer = Promise.withResolvers<Response>()
+  let isAsked = false
+  const one = node({ WECHAT_TIMEOUT_MS: '10000' }, () => {
+    isAsked = true
+    return answer.promise
+  })
+  const asked = one.token.get(APPID)
+  await until(async () => isAsked)
+  let isSettled = false
+  const settled = one.token.settle().then(() => {
+    isSettled = true
+  })
+  await new Promise(setImmediate)
+  expect(isSettled).toBe(false)
+  answer.resolve(Response.json({ access_token: 'the last one', expires_in: 7200 }))
+  await Promise.all([asked, settled])
+  expect(await row()).toMatchObject({ access_token: 'the last one', fetching_until: null })
 })
 
 describe('a fetcher that died', () => {
@@ -422,6 +469,54 @@ describe('a fetcher that died', () => {
     const late = exchange(one)
     expect((await early).code).toBe('wechat_unavailable')
     await late
+  })
+})
+
+describe('beside nodes of the version before, which call the former signature', () => {
+  interface Former {
+    access_token: string | null
+    expires_at: Date | null
+    must_fetch: boolean
+  }
+  const fetchId = '00000000-0000-4000-8000-000000000001'
+  const take = (dead: string | null = null) =>
+    db.row<Former>('select * from auth_private.wechat_take_access_token($1, $2, $3, $4, $5)', [
+      APPID,
+      'stable',
+      dead,
+      fetchId,
+      7_000,
+    ])
+  const put = (token: string | null) =>
+    db.row(`select auth_private.wechat_put_access_token($1, 'stable', $2, $3, 7200)`, [APPID, fetchId, token])
+
+  test('one fetch for both: whoever comes second waits for the first', async () => {
+    expect(await take()).toEqual({ access_token: null, expires_at: null, must_fetch: true })
+    const waiting = node({ WECHAT_TIMEOUT_MS: '30000' }).token.get(APPID)
+    await put('of the version before')
+    expect(await waiting).toEqual({ token: 'of the version before', isNew: expect.any(Boolean) })
+    expect(await take()).toMatchObject({ access_token: 'of the version before', must_fetch: false })
+    expect(simulator.callCounts.stable_token).toBe(0)
+  })
+
+  test('a fetch that it gives up is taken over at once, and one that failed here is not tried by it before its time', async () => {
+    await take()
+    await put(null)
+    simulator.failNext('stable_token', { errcode: 40164 })
+    await failure(node().token.get(APPID))
+    expect(simulator.callCounts.stable_token).toBe(1)
+    expect(await take()).toEqual({ access_token: null, expires_at: null, must_fetch: false })
+  })
+
+  test('a dead token that it fetches and shares again is replaced by force', async () => {
+    await exchange(node())
+    const { access_token: dead } = await row()
+    expect((await take(dead)).must_fetch).toBe(true)
+    await put(dead)
+    simulator.failNext('getuserphonenumber', { errcode: 40001 })
+    await exchange(node())
+    expect(await row()).toMatchObject({ access_token: expect.not.stringMatching(dead!), failures: 0 })
+    expect(await take(dead)).toMatchObject({ access_token: (await row()).access_token, must_fetch: false })
   })
 })
 

@@ -88,15 +88,41 @@ test.each(codes.flatMap(endpoint => named([...passing, ...lasting]).map(row => [
 test.each(others.flatMap(endpoint => named(passing).map(row => [endpoint, ...row] as const)))(
   '%s is asked again after %s',
   async (endpoint, _name, error) => {
-    expect(mayAskAgain(endpoint, error)).toBe(true)
+    expect(mayAskAgain({ endpoint }, error)).toBe(true)
   },
 )
 test.each(others.flatMap(endpoint => named(lasting).map(row => [endpoint, ...row] as const)))(
   '%s is asked once after %s',
   async (endpoint, _name, error) => {
-    expect(mayAskAgain(endpoint, error)).toBe(false)
+    expect(mayAskAgain({ endpoint }, error)).toBe(false)
   },
 )
+
+test('a request that WeChat counts is asked again only where it was not sent', async () => {
+  const counted = { ...request('stable_token'), isCounted: true }
+  for (const [failed, asked] of [
+    ...passing.map(error => [error, 1] as const),
+    [unanswered('ECONNREFUSED'), 2] as const,
+  ]) {
+    const { once, seen } = failing([failed])
+    await createCalls(once, limits)
+      .ask(counted)
+      .catch(() => {})
+    expect([failed, seen.asked]).toEqual([failed, asked])
+  }
+})
+
+test('an app whose calls hang keeps no other app waiting', async () => {
+  const { bounded, load } = createCalls(failing([]).once, { calls: 1, queue: 1 })
+  const hang = Promise.withResolvers<void>()
+  const hanging = [1, 2].map(() => bounded('wx-a', 'getuserphonenumber', () => hang.promise))
+  const refused = await failure(bounded('wx-a', 'getuserphonenumber', async () => {}))
+  expect(refused.code).toBe('wechat_unavailable')
+  expect(await bounded('wx-b', 'getuserphonenumber', async () => 'done')).toBe('done')
+  expect(load().getuserphonenumber).toEqual({ inFlight: 1, queued: 1 })
+  hang.resolve()
+  await Promise.all(hanging)
+})
 
 test('at any moment so many calls at most are in flight and so many wait, and none is forgotten', async () => {
   const scenario = fc.record({
@@ -118,7 +144,7 @@ test('at any moment so many calls at most are in flight and so many wait, and no
         if (isNew) {
           const work = () => new Promise<void>(resolve => running.push(resolve)).then(() => 'done')
           all.push(
-            bounded('getuserphonenumber', () => {
+            bounded('wx', 'getuserphonenumber', () => {
               begun++
               return work()
             }).then(

@@ -324,6 +324,25 @@ test('a call whose time is up while it waits for the token sends no code, and ha
   expect(simulator.calls).toEqual([])
 })
 
+test('whatever a call waits for, its room is free when its time is up', async () => {
+  const env = { WECHAT_TIMEOUT_MS: '200', WECHAT_MAX_CALLS: '1', WECHAT_MAX_QUEUE: '1' }
+  // Another process has died while it fetched: everybody waits for its lease, longer than any caller does.
+  await db.rows(
+    `insert into auth_private.wechat_access_tokens (appid, kind, fetching_until)
+     values ($1, 'stable', now() + interval '1 hour')`,
+    [APPID],
+  )
+  const wechat = client(env)
+  const late = { cause: expect.objectContaining({ message: 'WeChat: timeout' }) }
+  for (const error of await Promise.all([1, 2].map(() => failure(calls.phoneNumber(wechat)))))
+    expect(error).toMatchObject(late)
+  expect(wechat.load().getuserphonenumber).toEqual({ inFlight: 0, queued: 0 })
+  // A fetch that never heeds its signal keeps no room either.
+  const deaf = client(env, { fetch: () => new Promise(() => {}) })
+  for (let n = 0; n < 3; n++) expect(await failure(calls.code2session(deaf))).toMatchObject(late)
+  expect(deaf.load().jscode2session).toEqual({ inFlight: 0, queued: 0 })
+})
+
 test('an app that is not configured: wechat_misconfigured, and WeChat is not asked', async () => {
   const wechat = client()
   for (const appid of ['wx00000000000000ff', 'toString', '__proto__', '']) {
@@ -334,6 +353,7 @@ test('an app that is not configured: wechat_misconfigured, and WeChat is not ask
       })
   }
   expect(simulator.calls).toEqual([])
+  expect(await db.rows('select appid from auth_private.wechat_access_tokens')).toEqual([])
 })
 
 test('every app has its own secret and its own token', async () => {
