@@ -16,9 +16,10 @@ const WECHAT_WAIT_MS = 1_000
  */
 export function healthRouter(services: Services): Router {
   const router = Router()
+  const appsOf = createAppsOf(services)
   router.get('/live', (_req, res) => void res.json({ status: 'ok' }))
   router.get('/ready', async (req, res) => {
-    const [database, apps] = await Promise.all([databaseOf(services), appsOf(services)])
+    const [database, apps] = await Promise.all([databaseOf(services), appsOf()])
     const isLeftAlone = req.query.ignore !== 'wechat' && Object.values(apps).every(app => app.isLasting)
     const ok = database === 'ok' && !isLeftAlone
     const wechat = Object.fromEntries(Object.entries(apps).map(([appid, { text }]) => [appid, text]))
@@ -45,15 +46,28 @@ interface AppHealth {
   isLasting: boolean
 }
 
-async function appsOf({ config, wechat, troubles }: Services): Promise<Record<string, AppHealth>> {
+/** What the apps of one process are told; a trouble that only an operator can mend is not over because WeChat is slow. */
+function createAppsOf({ config, wechat, troubles }: Services): () => Promise<Record<string, AppHealth>> {
+  const last = new Map<string, AppHealth>()
   const waiting: AppHealth = { text: 'WeChat has not answered yet', isLasting: false }
-  const healthOf = async (appid: string): Promise<AppHealth> =>
-    Promise.race([
-      wechat.token.get(appid).then(() => ({ text: wordsOf(troubles, appid), isLasting: false }), failed),
-      sleep(WECHAT_WAIT_MS, waiting, { ref: false }),
-    ])
-  const entries = Object.keys(config.wechat.apps).map(async appid => [appid, await healthOf(appid)] as const)
-  return Object.fromEntries(await Promise.all(entries))
+  const ask = async (appid: string): Promise<AppHealth> => {
+    const health = await wechat.token
+      .get(appid)
+      .then(() => ({ text: wordsOf(troubles, appid), isLasting: false }), failed)
+    last.set(appid, health)
+    return health
+  }
+  const healthOf = async (appid: string): Promise<AppHealth> => {
+    const known = last.get(appid)
+    const meanwhile = known?.isLasting ? known : waiting
+    return Promise.race([ask(appid), sleep(WECHAT_WAIT_MS, meanwhile, { ref: false })])
+  }
+  return async () => {
+    const entries = Object.keys(config.wechat.apps).map(
+      async appid => [appid, await healthOf(appid)] as const,
+    )
+    return Object.fromEntries(await Promise.all(entries))
+  }
 }
 
 /** There is a token; what else WeChat refused last. */

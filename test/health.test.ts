@@ -73,6 +73,19 @@ test.each<[number, string, RegExp]>([
   expect(await ready()).toEqual(told(200, { [SIMULATOR_APP_ID]: 'ok' }))
 })
 
+test.each<[string, 'stable_token' | 'token', number, RegExp]>([
+  ['stable', 'stable_token', 40001, /secret.*is wrong/],
+  ['legacy', 'token', 40001, /secret.*is wrong/],
+  ['stable', 'stable_token', 89501, /has to confirm the address/],
+])('%s: %s answers %i, which has words as well', async (kind, endpoint, errcode, words) => {
+  await start({ WECHAT_TOKEN_KIND: kind })
+  simulator.failNext(endpoint, { errcode })
+  const text = expect.stringMatching(
+    new RegExp(`^no access token: .*${words.source}.* \\(errcode ${errcode}, rid `),
+  )
+  expect(await ready()).toEqual(told(503, { [SIMULATOR_APP_ID]: text }))
+})
+
 test('WeChat is down: said, and no reason to be taken out of service', async () => {
   await start()
   simulator.failNext('stable_token', { errcode: 45011 })
@@ -86,6 +99,16 @@ test('WeChat hangs: nobody waits for it', async () => {
   await start()
   simulator.failNext('stable_token', { hang: 3_000 })
   expect(await ready()).toEqual(told(200, { [SIMULATOR_APP_ID]: 'WeChat has not answered yet' }))
+})
+
+test('what an operator has to mend is not over because WeChat is slow to say so again', async () => {
+  await start()
+  simulator.failNext('stable_token', { errcode: 40125 })
+  const wrong = await ready()
+  expect(wrong.status).toBe(503)
+  await db.rows('update auth_private.wechat_access_tokens set retry_at = now()')
+  simulator.failNext('stable_token', { hang: 3_000 })
+  expect(await ready()).toEqual(wrong)
 })
 
 test('one app of two is misconfigured: said, and the other one is served', async () => {
@@ -103,6 +126,11 @@ test('an interface that the app may not use is named until it works', async () =
       { code: await phoneCode(simulator, freshPhone()) },
       user.accessToken,
     )
+  // An app's code that came under the name of another app is no fault of the appid.
+  simulator.failNext('getuserphonenumber', { errcode: 40013 })
+  await bind()
+  const foreign = expect.stringMatching(/^getuserphonenumber: a code was of another mini program/)
+  expect(await ready()).toEqual(told(200, { [SIMULATOR_APP_ID]: foreign }))
   simulator.failNext('getuserphonenumber', { errcode: 48001 })
   await bind()
   const text = expect.stringMatching(/^getuserphonenumber: .*certified, and not personal \(errcode 48001\)$/)
@@ -121,6 +149,27 @@ test('the database is away: not ready, whatever is ignored; live all the same', 
   }
   expect((await fetch(`${node.url}/health/live`)).status).toBe(200)
   await wire.close()
+})
+
+test('what an operator is told, callers are not: neither the address of the server nor what to do', async () => {
+  await start()
+  const user = await signIn(node, simulator)
+  simulator.failNext('stable_token', { errcode: 40164, errmsg: 'invalid ip 203.0.113.7, not in whitelist' })
+  const mutation = 'mutation { wechatBindPhone(input: { code: "a-code" }) { clientMutationId } }'
+  for (const [path, body] of [
+    ['/auth/v1/wechat_mini/bind_phone', { code: 'a-code' }],
+    ['/graphql', { query: mutation }],
+  ] as const) {
+    const response = await fetch(node.url + path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${user.accessToken}` },
+      body: JSON.stringify(body),
+    })
+    const text = await response.text()
+    expect(text).toContain('wechat_misconfigured')
+    expect(text).not.toMatch(/203\.0\.113\.7|advice|allow|whitelist/i)
+  }
+  expect(JSON.stringify(await ready())).toContain('allow 203.0.113.7')
 })
 
 test('neither secret nor token is told', async () => {
