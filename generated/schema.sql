@@ -3711,7 +3711,7 @@ revoke execute on function auth_private.wechat_sign_in(text,text,text) from publ
 grant execute on function auth_private.wechat_sign_in(text,text,text) to authenticator;
 
 -- function auth_private.wechat_take_access_token(text,text,text,uuid,integer,integer)
-CREATE OR REPLACE FUNCTION auth_private.wechat_take_access_token(p_appid text, p_kind text, p_dead_token text, p_fetch_id uuid, p_lease_ms integer, p_margin_ms integer, OUT access_token text, OUT expires_at timestamp with time zone, OUT must_fetch boolean, OUT dead_token text, OUT failure jsonb, OUT retry_ms integer)
+CREATE OR REPLACE FUNCTION auth_private.wechat_take_access_token(p_appid text, p_kind text, p_dead_token text, p_fetch_id uuid, p_lease_ms integer, p_margin_ms integer, OUT access_token text, OUT expires_at timestamp with time zone, OUT must_fetch boolean, OUT dead_token text, OUT failure jsonb, OUT retry_ms integer, OUT is_being_fetched boolean)
  RETURNS record
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -3733,7 +3733,7 @@ begin
   v_now := clock_timestamp();
   update auth_private.wechat_access_tokens t
   set fetching_until = v_now + make_interval(secs => p_lease_ms / 1000.0), fetch_id = p_fetch_id
-  where t.appid = p_appid and t.kind = p_kind
+  where t.appid = p_appid and t.kind = p_kind and p_fetch_id is not null
     and (t.expires_at is null or t.expires_at <= v_now
       or t.expires_at < v_now + make_interval(secs => p_margin_ms / 1000.0) and t.fetched_at < v_now - interval '30 seconds')
     and (t.fetching_until is null or t.fetching_until < v_now)
@@ -3742,16 +3742,17 @@ begin
 
   select * into v_row from auth_private.wechat_access_tokens t where t.appid = p_appid and t.kind = p_kind;
   dead_token := v_row.dead_token;
+  failure := v_row.failure;
+  is_being_fetched := coalesce(v_row.fetching_until > v_now, false);
   if v_row.expires_at > v_now then
     access_token := v_row.access_token;
     expires_at := v_row.expires_at;
   elsif v_row.retry_at > v_now then
-    failure := v_row.failure;
     retry_ms := ceil(extract(epoch from v_row.retry_at - v_now) * 1000);
   end if;
 end
 $function$;
-comment on function auth_private.wechat_take_access_token(text,text,text,uuid,integer,integer) is 'The app''s current access token (null: there is none), its end, and whether the caller is the one process that must fetch the next one, for which it has p_lease_ms milliseconds under the name p_fetch_id; that is so p_margin_ms milliseconds before the end. p_dead_token: a token that WeChat has refused; it is dropped if it still is the current one. dead_token: the last one that was. failure, retry_ms: there is no token, why the last fetch failed, and that nobody fetches for so many milliseconds.';
+comment on function auth_private.wechat_take_access_token(text,text,text,uuid,integer,integer) is 'The app''s current access token (null: there is none), its end, and whether the caller is the one process that must fetch the next one, for which it has p_lease_ms milliseconds under the name p_fetch_id; that is so p_margin_ms milliseconds before the end. Without p_fetch_id it is not. p_dead_token: a token that WeChat has refused; it is dropped if it still is the current one. dead_token: the last one that was. failure: what the last fetch failed with; null: it succeeded. retry_ms: there is no token, and nobody fetches for so many milliseconds. is_being_fetched: somebody does at this moment.';
 revoke execute on function auth_private.wechat_take_access_token(text,text,text,uuid,integer,integer) from public;
 grant execute on function auth_private.wechat_take_access_token(text,text,text,uuid,integer,integer) to authenticator;
 alter function auth_private.wechat_take_access_token(text,text,text,uuid,integer,integer) owner to auth_courier;
@@ -3764,7 +3765,7 @@ BEGIN ATOMIC
  SELECT t.access_token,
      t.expires_at,
      t.must_fetch
-    FROM auth_private.wechat_take_access_token(wechat_take_access_token.p_appid, wechat_take_access_token.p_kind, wechat_take_access_token.p_dead_token, wechat_take_access_token.p_fetch_id, wechat_take_access_token.p_lease_ms, 300000) t(access_token, expires_at, must_fetch, dead_token, failure, retry_ms);
+    FROM auth_private.wechat_take_access_token(wechat_take_access_token.p_appid, wechat_take_access_token.p_kind, wechat_take_access_token.p_dead_token, wechat_take_access_token.p_fetch_id, wechat_take_access_token.p_lease_ms, 300000) t(access_token, expires_at, must_fetch, dead_token, failure, retry_ms, is_being_fetched);
 END;
 comment on function auth_private.wechat_take_access_token(text,text,text,uuid,integer) is 'The former signature, for nodes of the version before. It tells of no failure.';
 revoke execute on function auth_private.wechat_take_access_token(text,text,text,uuid,integer) from public;

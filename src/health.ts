@@ -4,7 +4,7 @@ import { codeVersion } from './db/migrate.ts'
 import { schemaVersion } from './db/statements.ts'
 import { AppError } from './errors.ts'
 import type { Services } from './services.ts'
-import type { Troubles } from './wechat/troubles.ts'
+import type { Endpoint } from './wechat/http.ts'
 
 /** Whoever asks for health waits no longer for WeChat. */
 const WECHAT_WAIT_MS = 1_000
@@ -47,13 +47,14 @@ interface AppHealth {
 }
 
 /** What the apps of one process are told; a trouble that only an operator can mend is not over because WeChat is slow. */
-function createAppsOf({ config, wechat, troubles }: Services): () => Promise<Record<string, AppHealth>> {
+function createAppsOf(services: Services): () => Promise<Record<string, AppHealth>> {
+  const { config, wechat } = services
   const last = new Map<string, AppHealth>()
   const waiting: AppHealth = { text: 'WeChat has not answered yet', isLasting: false }
   const ask = async (appid: string): Promise<AppHealth> => {
     const health = await wechat.token
       .get(appid)
-      .then(() => ({ text: wordsOf(troubles, appid), isLasting: false }), failed)
+      .then(() => ({ text: wordsOf(services, appid), isLasting: false }), failed)
     last.set(appid, health)
     return health
   }
@@ -70,14 +71,21 @@ function createAppsOf({ config, wechat, troubles }: Services): () => Promise<Rec
   }
 }
 
-/** There is a token; what else WeChat refused last. */
-const wordsOf = (troubles: Troubles, appid: string) =>
-  troubles
-    .of(appid)
-    .map(
-      ({ endpoint, errcode, advice }) => `${endpoint}: ${advice ?? 'WeChat refuses it'} (errcode ${errcode})`,
-    )
-    .join('; ') || 'ok'
+/** There is a token; what else WeChat refused lately, the next token first. */
+function wordsOf({ wechat, troubles }: Services, appid: string): string {
+  const next = wechat.token.trouble(appid)
+  const lately = troubles.of(appid).filter(({ endpoint }) => !next || !TOKEN_ENDPOINTS.has(endpoint))
+  const words = lately.map(({ endpoint, ...trouble }) => `${endpoint}: ${inWords(trouble)}`)
+  if (next) words.unshift(`the next access token cannot be fetched: ${inWords(next)}`)
+  return words.join('; ') || 'ok'
+}
+
+const TOKEN_ENDPOINTS = new Set<Endpoint>(['stable_token', 'token'])
+
+const inWords = ({ advice, errcode }: { advice?: string | undefined; errcode?: number | undefined }) =>
+  `${advice ?? (errcode === undefined ? 'WeChat does not answer properly' : 'WeChat refuses it')}${
+    errcode === undefined ? '' : ` (errcode ${errcode})`
+  }`
 
 function failed(error: unknown): AppHealth {
   if (!(error instanceof AppError)) return { text: 'the access token cannot be had', isLasting: false }

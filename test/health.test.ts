@@ -69,8 +69,29 @@ test.each<[number, string, RegExp]>([
   }
   // For a load balancer: sessions and the application's own tables need no WeChat.
   expect((await ready('?ignore=wechat')).status).toBe(200)
-  await db.rows('update auth_private.wechat_access_tokens set retry_at = now()')
+  // Another process may have the right secret and address; then this one is ready, too.
+  const refused = node
+  await start()
   expect(await ready()).toEqual(told(200, { [SIMULATOR_APP_ID]: 'ok' }))
+  node = refused
+  expect((await ready()).status).toBe(200)
+})
+
+test('the next token cannot be fetched: said while the old one lives, and no reason to be taken out of service', async () => {
+  await start()
+  await ready()
+  await db.rows(`update auth_private.wechat_access_tokens
+    set expires_at = now() + interval '2 minutes', fetched_at = now() - interval '2 hours'`)
+  simulator.failNext('stable_token', { errcode: 40125 })
+  await start()
+  await ready()
+  await node.services.wechat.token.settle()
+  await start()
+  simulator.failNext('stable_token', { errcode: 40125 })
+  const text = expect.stringMatching(
+    /^the next access token cannot be fetched: .*secret.* \(errcode 40125\)$/,
+  )
+  expect(await ready()).toEqual(told(200, { [SIMULATOR_APP_ID]: text }))
 })
 
 test.each<[string, 'stable_token' | 'token', number, RegExp]>([
@@ -106,9 +127,11 @@ test('what an operator has to mend is not over because WeChat is slow to say so 
   simulator.failNext('stable_token', { errcode: 40125 })
   const wrong = await ready()
   expect(wrong.status).toBe(503)
-  await db.rows('update auth_private.wechat_access_tokens set retry_at = now()')
+  const { now } = Date
+  Date.now = () => now() + 31_000
   simulator.failNext('stable_token', { hang: 3_000 })
   expect(await ready()).toEqual(wrong)
+  Date.now = now
 })
 
 test('one app of two is misconfigured: said, and the other one is served', async () => {

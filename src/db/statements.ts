@@ -281,12 +281,16 @@ export interface TakenToken {
   dead_token: string | null
   failure: TokenFailure | null
   retry_ms: number | null
+  is_being_fetched: boolean
 }
 
-/** `dead`: a token that WeChat has refused. `marginMs`: so long before its end a token is replaced. */
+/**
+ * `fetchId` null: this process does not fetch. `dead`: a token that WeChat has refused. `marginMs`: so long before its end a
+ * token is replaced.
+ */
 export const takeAccessToken = (
   db: Pick<Database, 'one'>,
-  { appid, kind, fetchId }: TokenFetch,
+  { appid, kind, fetchId }: Omit<TokenFetch, 'fetchId'> & { fetchId: string | null },
   { dead, leaseMs, marginMs }: { dead: string | undefined; leaseMs: number; marginMs: number },
 ) => db.one<TakenToken>(statements.takeAccessToken, [appid, kind, dead ?? null, fetchId, leaseMs, marginMs])
 

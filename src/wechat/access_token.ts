@@ -24,7 +24,7 @@ const NODE_MARGIN_MS = 3 * 60_000
 /** A token is remembered for so long; then the row is read again, in case somebody had to replace it. */
 const RECHECK_MS = 60_000
 const POLL_MS = 100
-/** After a failure that only an operator can mend, nobody of the fleet tries again for so long. */
+/** After a failure that only an operator can mend, whoever met it does not try again for so long. */
 const MISCONFIGURED_WAIT_MS = 30_000
 
 /**
@@ -64,6 +64,8 @@ export interface AccessTokens {
    * others wait for the same fetch.
    */
   get(appid: string, dead?: Dead): Promise<Given>
+  /** What the last fetch of anybody failed with, as far as this process has read: while the old token lives nobody else notices. */
+  trouble(appid: string): TokenFailure | undefined
   /** Waits for the fetches of this process: nobody may, because the old token still works, or because his time is up. */
   settle(): Promise<void>
 }
@@ -73,6 +75,9 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
   const leaseMs = timeoutMs + 2_000
   const known = new Map<string, { token: string; until: number; readAt: number }>()
   const running = new Map<string, Promise<Given>>()
+  /** What WeChat has refused this process: its secret or its address, which others may have better. */
+  const refusals = new Map<string, { error: AppError; until: number }>()
+  const troubles = new Map<string, TokenFailure | null>()
   const fetches = new Set<Promise<unknown>>()
 
   /** One fetch of this process at a time; whoever needs the token meanwhile awaits the same one. */
@@ -89,8 +94,11 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
     const deadline = Date.now() + leaseMs
     for (let isNew = false; ; isNew = true) {
       const fetch = { appid, kind, fetchId: randomUUID() }
-      const row = await takeAccessToken(db, fetch, { dead: dead?.token, leaseMs, marginMs })
+      const refusal = refusalOf(appid)
+      const asked = refusal ? { ...fetch, fetchId: null } : fetch
+      const row = await takeAccessToken(db, asked, { dead: dead?.token, leaseMs, marginMs })
       const token = row.access_token
+      troubles.set(appid, row.failure)
       if (row.must_fetch) {
         const fetched = fetchAndShare(fetch, row.dead_token, dead?.wechat)
         const quiet = fetched.catch(() => {}).finally(() => fetches.delete(quiet))
@@ -103,7 +111,8 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
         known.set(appid, { token, until: row.expires_at!.getTime(), readAt: Date.now() })
         return { token, isNew }
       }
-      if (row.failure) throw toldBy(row.failure, row.retry_ms!)
+      if (row.retry_ms !== null) throw toldBy(row.failure!, row.retry_ms)
+      if (refusal && !row.is_being_fetched) throw refusal
       if (Date.now() > deadline) throw new AppError('wechat_unavailable')
       await sleep(POLL_MS)
     }
@@ -121,6 +130,7 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
       const expiresAt = await putAccessToken(db, fetch, token)
       if (expiresAt) {
         const until = expiresAt.getTime()
+        troubles.delete(fetch.appid)
         known.set(fetch.appid, { token: token.access_token, until, readAt: Date.now() })
       }
       return token.access_token
@@ -133,14 +143,19 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
     }
   }
 
-  function giveUp(fetch: TokenFetch, { code, wechat, advice }: AppError) {
-    const isLasting = code === 'wechat_misconfigured'
-    return failAccessToken(
-      db,
-      fetch,
-      { code, errcode: wechat?.errcode, rid: wechat?.rid, advice },
-      isLasting ? MISCONFIGURED_WAIT_MS : null,
-    )
+  function giveUp(fetch: TokenFetch, error: AppError) {
+    const { code, wechat, advice } = error
+    const failure = { code, errcode: wechat?.errcode, rid: wechat?.rid, advice }
+    // Nobody of the fleet gets another one for a while.
+    if (error instanceof DeadTokenError) return failAccessToken(db, fetch, failure, MISCONFIGURED_WAIT_MS)
+    if (code !== 'wechat_misconfigured') return failAccessToken(db, fetch, failure, null)
+    refusals.set(fetch.appid, { error, until: Date.now() + MISCONFIGURED_WAIT_MS })
+    return failAccessToken(db, fetch, failure, 0)
+  }
+
+  function refusalOf(appid: string): AppError | undefined {
+    const refusal = refusals.get(appid)
+    return refusal && refusal.until > Date.now() ? refusal.error : undefined
   }
 
   return {
@@ -160,9 +175,21 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
       // Somebody else's fetch, begun before our token died, may have brought the dead one.
       return given.token === dead?.token ? shared(appid, dead) : given
     },
+    trouble: appid => troubles.get(appid) ?? undefined,
     async settle() {
       await Promise.all(fetches)
     },
+  }
+}
+
+/** WeChat hands out a token that it refuses, and may not be made to replace it now. */
+class DeadTokenError extends AppError {
+  constructor(wechat: AppError['wechat']) {
+    super('wechat_misconfigured', {
+      wechat,
+      advice:
+        'WeChat refuses the access token that it hands out, and may not be asked for another one so soon. Does another program use this app with forced refreshes, or with an old secret?',
+    })
   }
 }
 
@@ -191,12 +218,7 @@ async function fetchLiving(
       await sleep(ms, undefined, { signal })
     }
   }
-  const refused = () =>
-    new AppError('wechat_misconfigured', {
-      wechat: refusal,
-      advice:
-        'WeChat refuses the access token that it hands out, and may not be asked for another one so soon. Does another program use this app with forced refreshes, or with an old secret?',
-    })
+  const refused = () => new DeadTokenError(refusal)
   if (fetch.kind === 'legacy' && dead !== null && !(await mayReplace())) throw refused()
   const token = await fetchToken(options, fetch.appid, signal, false)
   if (token.access_token !== dead) return token

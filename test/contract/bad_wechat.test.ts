@@ -45,6 +45,10 @@ const good: Record<Endpoint, RequestListener> = {
 let behaviour = good
 let calls = none()
 
+/** How far the clock of the processes has been put forward. */
+let minutes = 0
+const { now } = Date
+
 let db: TestDatabase
 let wechat: Awaited<ReturnType<typeof startServer>>
 let node: Node
@@ -53,6 +57,7 @@ let hasty: Node
 let accessToken: string
 
 beforeAll(async () => {
+  Date.now = () => now() + minutes * 31_000
   wechat = await startServer((req, res) => {
     const endpoint = endpoints.find(name => req.url?.includes(name))
     if (!endpoint) throw new Error(`a redirect was followed to ${req.url}`)
@@ -60,7 +65,7 @@ beforeAll(async () => {
     behaviour[endpoint](req, res)
   })
   db = await createDatabase()
-  node = await startNode({ db, wechatUrl: wechat.url })
+  node = await startNode({ db, wechatUrl: wechat.url, env: { JWT_EXPIRY: '86400' } })
   hasty = await startNode({ db, wechatUrl: wechat.url, env: { WECHAT_TIMEOUT_MS: '500' } })
   accessToken = (await send(operations['sign in']['REST POST']('a-code'))).body.access_token
   // So that an access token is there, and a case is about one call alone.
@@ -69,10 +74,10 @@ beforeAll(async () => {
 beforeEach(async () => {
   behaviour = good
   calls = none()
-  // What another case has made of it is told to everybody for a while.
   await db.rows('update auth_private.wechat_access_tokens set retry_at = null, forced_at = null')
 })
 afterAll(async () => {
+  Date.now = now
   await node.close()
   await hasty.close()
   await wechat.close()
@@ -133,6 +138,13 @@ function expectTold(answers: Awaited<ReturnType<typeof everywhere>>, told: Error
       code: told,
     })
   }
+}
+
+/** What was refused may be tried again, by the processes' clock and by the database's. */
+async function waitIsOver() {
+  for (const { services } of [node, hasty]) await services.wechat.token.settle()
+  minutes += 1
+  await db.rows('update auth_private.wechat_access_tokens set retry_at = null, forced_at = null')
 }
 
 const isDeadToken = (name: string) => deadTokens.some(code => name === `errcode ${code}`)
@@ -231,10 +243,10 @@ describe('binding', () => {
     const answers = await everywhere('bind', listener)
     expectTold(answers, told)
     expect(await rowCounts(db)).toEqual({ ...before, codes: before.codes + 3 })
-    await db.rows('update auth_private.wechat_access_tokens set retry_at = null')
+    await waitIsOver()
     expectTold(await everywhere('mini program code', listener), told)
     // The next one fetches a token that works.
-    await db.rows('update auth_private.wechat_access_tokens set retry_at = null')
+    await waitIsOver()
     behaviour = good
     const again = await send(operations.bind['REST POST'](answers[0]!.code))
     expect(again).toMatchObject({ status: 200, body: { phone: '13800138000' } })

@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals'
 import pg from 'pg'
 import type { Env } from '../../src/config.ts'
 import type { Fault } from '../../src/simulator/index.ts'
@@ -212,24 +213,61 @@ describe('a fetch that fails', () => {
     await exchange(node())
   })
 
-  test('by what an operator must mend is told to all, with what he should do, and tried again after 30 s', async () => {
-    simulator.failNext('stable_token', {
-      errcode: 40164,
-      errmsg: 'invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist',
-    })
+  const notAllowed: Fault = {
+    errcode: 40164,
+    errmsg: 'invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist',
+  }
+  const told = {
+    code: 'wechat_misconfigured',
+    wechat: { errcode: 40164, rid: expect.stringMatching(/^[0-9a-f-]{26}$/) },
+    advice: expect.stringMatching(/^allow 203\.0\.113\.7 in the console/),
+  }
+
+  test('by what an operator must mend is tried again after 30 s, by each process for itself', async () => {
+    fail(notAllowed, 3)
     const all = [node(), node(), node()]
-    for (const one of all)
-      expect(await failure(one.phoneNumber(APPID, 'a-code'))).toMatchObject({
-        code: 'wechat_misconfigured',
-        wechat: { errcode: 40164, rid: expect.stringMatching(/^[0-9a-f-]{26}$/) },
-        advice: expect.stringMatching(/^allow 203\.0\.113\.7 in the console/),
-      })
-    expect(simulator.callCounts.stable_token).toBe(1)
-    const { retry_at } = await row()
-    expect(Math.abs(retry_at!.getTime() - Date.now() - 30_000)).toBeLessThan(10_000)
-    await db.rows('update auth_private.wechat_access_tokens set retry_at = now()')
+    for (let n = 0; n < 3; n++)
+      for (const one of all) expect(await failure(one.phoneNumber(APPID, 'a-code'))).toMatchObject(told)
+    expect(simulator.callCounts.stable_token).toBe(3)
+    expect(await row()).toMatchObject({ failures: 3, failure: { errcode: 40164 } })
+    const now = Date.now()
+    const clock = jest.spyOn(Date, 'now').mockImplementation(() => now + 31_000)
     await twenty(all)
+    clock.mockRestore()
+    expect(simulator.callCounts.stable_token).toBe(4)
+  })
+
+  test('in one process, by its secret or its address, darkens no other, and it goes on with what another one fetches', async () => {
+    fail(notAllowed)
+    const [bad, good] = [node(), node()]
+    expect(await failure(bad.phoneNumber(APPID, 'a-code'))).toMatchObject(told)
+    await exchange(good)
+    await exchange(bad)
     expect(simulator.callCounts.stable_token).toBe(2)
+  })
+
+  test('in one process: it waits for another one that fetches at this moment', async () => {
+    fail(notAllowed)
+    const [bad, good] = [node(), node()]
+    expect(await failure(bad.phoneNumber(APPID, 'a-code'))).toMatchObject(told)
+    simulator.failNext('stable_token', { latency: 500 })
+    const fetched = exchange(good)
+    await until(async () => simulator.callCounts.stable_token === 2)
+    await Promise.all([exchange(bad), fetched])
+    expect(simulator.callCounts.stable_token).toBe(2)
+  })
+
+  test('while the old token lives is told to whoever asks, by any process', async () => {
+    await exchange(node())
+    await leave({ token: (await row()).access_token!, goodFor: '2 minutes' })
+    fail(notAllowed)
+    const [bad, other] = [node(), node({}, undefined, 1)]
+    await exchange(bad)
+    await bad.token.settle()
+    await exchange(other)
+    expect(other.token.trouble(APPID)).toMatchObject({ errcode: 40164 })
+    await exchange(node())
+    await until(async () => (await row()).failures === 0)
   })
 
   test('by silence gives the lease back, too', async () => {
@@ -502,9 +540,10 @@ describe('beside nodes of the version before, which call the former signature', 
   test('a fetch that it gives up is taken over at once, and one that failed here is not tried by it before its time', async () => {
     await take()
     await put(null)
-    simulator.failNext('stable_token', { errcode: 40164 })
+    simulator.failNext('stable_token', { errcode: 45011 })
     await failure(node().token.get(APPID))
     expect(simulator.callCounts.stable_token).toBe(1)
+    await db.rows(`update auth_private.wechat_access_tokens set retry_at = now() + interval '30 seconds'`)
     expect(await take()).toEqual({ access_token: null, expires_at: null, must_fetch: false })
   })
 
