@@ -120,8 +120,26 @@ export function parseConfig(env: Env, generated: Env = {}): Config {
 
 const pick = (generated: Env) => Object.fromEntries(generatedNames.map(name => [name, generated[name]]))
 
-/** What `worker` and `migrate` need: the owner's login, and nothing of the web service. Raises ConfigError. */
-export function parseOwnerConfig(env: Env): {
+/** The owner's login, which is all that `migrate` and `import` need. Raises ConfigError. */
+export function parseOwnerUrl(env: Env): string {
+  const given = setOnly(env)
+  const parsed = Environment.pick(OWNER_NAMES).safeParse(given)
+  const faults = ownerFaults(given, parsed.error)
+  if (faults.length > 0) throw new ConfigError(faults)
+  return parsed.data!.DATABASE_OWNER_URL!
+}
+
+const OWNER_NAMES = { DATABASE_OWNER_URL: true, LOG_LEVEL: true } as const
+
+const ownerFaults = (given: Env, error: z.ZodError | undefined) => [
+  ...(error ? faultsOf(error) : []),
+  ...(given.DATABASE_OWNER_URL
+    ? []
+    : ['DATABASE_OWNER_URL is not set: it is the login that owns the schema']),
+]
+
+/** What `worker` needs: the owner's login, and nothing of the web service. Raises ConfigError. */
+export function parseWorkerConfig(env: Env): {
   ownerUrl: string
   webhookAllowPrivate: boolean
   retention: Retention
@@ -130,15 +148,12 @@ export function parseOwnerConfig(env: Env): {
 } {
   const given = setOnly(env)
   const parsed = Environment.pick({
-    DATABASE_OWNER_URL: true,
+    ...OWNER_NAMES,
     WEBHOOK_ALLOW_PRIVATE: true,
-    LOG_LEVEL: true,
     ...RETENTION_NAMES,
     ...WECHAT_NAMES,
   }).safeParse(given)
-  const faults = [...(parsed.error ? faultsOf(parsed.error) : []), ...halfAnApp(given)]
-  if (!given.DATABASE_OWNER_URL)
-    faults.push('DATABASE_OWNER_URL is not set: it is the login that owns the schema')
+  const faults = [...ownerFaults(given, parsed.error), ...halfAnApp(given)]
   if (faults.length > 0) throw new ConfigError(faults)
   const { DATABASE_OWNER_URL, WEBHOOK_ALLOW_PRIVATE = false } = parsed.data!
   const config = wechatOf(parsed.data!)

@@ -1,7 +1,14 @@
 import './graphile_env.ts'
 import { constants } from 'node:os'
 import { Command, Option } from 'commander'
-import { ConfigError, EXIT_CONFIG, parseConfig, parseLogLevel, parseOwnerConfig } from './config.ts'
+import {
+  ConfigError,
+  EXIT_CONFIG,
+  parseConfig,
+  parseLogLevel,
+  parseOwnerUrl,
+  parseWorkerConfig,
+} from './config.ts'
 import { EmbeddedError, readEnvFile } from './db/embedded.ts'
 import { UnreachableError } from './db/errors.ts'
 import { MigrationError, migrate } from './db/migrate.ts'
@@ -40,11 +47,11 @@ program
 program
   .command('worker')
   .description('the background of the service: relays events and runs jobs (needs DATABASE_OWNER_URL)')
-  .action(() => runUntilSignal(async log => startWorker({ ...parseOwnerConfig(process.env), log })))
+  .action(() => runUntilSignal(async log => startWorker({ ...parseWorkerConfig(process.env), log })))
 program
   .command('migrate')
   .description('brings the database to the schema of this version, and ends (needs DATABASE_OWNER_URL)')
-  .action(() => runOnce(log => migrate({ ownerUrl: parseOwnerConfig(process.env).ownerUrl, log })))
+  .action(() => runOnce(log => migrate({ ownerUrl: parseOwnerUrl(process.env), log })))
 program.addCommand(simulatorCommand(process.env, runUntilSignal))
 program
   .command('keys')

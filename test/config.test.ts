@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { ConfigError, type Env, EXIT_CONFIG, parseConfig, parseOwnerConfig } from '../src/config.ts'
+import { ConfigError, type Env, EXIT_CONFIG, parseConfig, parseWorkerConfig } from '../src/config.ts'
 import { SIMULATOR_APP_ID, SIMULATOR_APP_SECRET } from '../src/simulator/index.ts'
 
 const SECRET = 'a secret of exactly 32 bytes ...'
@@ -78,9 +78,9 @@ test.each<[string, Env, boolean]>([
 
 test('the worker is told whether webhooks may lead to private addresses', () => {
   const owner = { DATABASE_OWNER_URL: 'postgres://owner@db.test/app' }
-  expect(parseOwnerConfig(owner).webhookAllowPrivate).toBe(false)
-  expect(parseOwnerConfig({ ...owner, WEBHOOK_ALLOW_PRIVATE: 'true' }).webhookAllowPrivate).toBe(true)
-  expect(() => parseOwnerConfig({ ...owner, WEBHOOK_ALLOW_PRIVATE: 'yes' })).toThrow(
+  expect(parseWorkerConfig(owner).webhookAllowPrivate).toBe(false)
+  expect(parseWorkerConfig({ ...owner, WEBHOOK_ALLOW_PRIVATE: 'true' }).webhookAllowPrivate).toBe(true)
+  expect(() => parseWorkerConfig({ ...owner, WEBHOOK_ALLOW_PRIVATE: 'yes' })).toThrow(
     'WEBHOOK_ALLOW_PRIVATE is neither true nor false',
   )
 })
@@ -141,11 +141,11 @@ test('what is kept how long, for the worker and for all in one process', () => {
   const retention = { ledger: null, audit: 1, phoneHistory: 365, events: 30, tombstones: 36_500 }
   expect(parseConfig({ ...external, ...env })).toMatchObject({ retention })
   const owner = { DATABASE_OWNER_URL: 'postgres://owner@db.test/app' }
-  expect(parseOwnerConfig({ ...owner, ...env })).toMatchObject({ retention })
-  expect(parseOwnerConfig(owner)).toMatchObject({
+  expect(parseWorkerConfig({ ...owner, ...env })).toMatchObject({ retention })
+  expect(parseWorkerConfig(owner)).toMatchObject({
     retention: { ledger: 7, audit: 365, phoneHistory: 365, events: 30, tombstones: null },
   })
-  expect(() => parseOwnerConfig({ ...owner, RETENTION_AUDIT: 'x' })).toThrow('RETENTION_AUDIT is neither')
+  expect(() => parseWorkerConfig({ ...owner, RETENTION_AUDIT: 'x' })).toThrow('RETENTION_AUDIT is neither')
 })
 
 test('rate limits are on by default, but for the embedded database', () => {

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { ConfigError, type Env, parseOwnerConfig } from '../config.ts'
+import { ConfigError, type Env, parseOwnerUrl } from '../config.ts'
 import { Environment } from '../environment.ts'
 
 /** What stands on the command line. */
@@ -77,7 +77,7 @@ const isPostgresUrl = (text: string) => /^postgres(ql)?:\/\//.test(text) && URL.
 
 function ownerUrlOf(env: Env, faults: string[]): string {
   try {
-    return parseOwnerConfig(env).ownerUrl
+    return parseOwnerUrl(env)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     faults.push(...error.faults)

@@ -124,7 +124,11 @@ describe.each(servers)('on $name', server => {
       for (const attempt of attempts) outcomes.push([name, attempt, await denied(attempt)])
     }
     const isView = ([name]: [string, ...unknown[]]) => name === 'auth.users_masked'
-    expect(outcomes.filter(one => !isView(one) && one[2] !== '42501')).toEqual([])
+    // Into some views nobody can write: 55000 and 42809, which PostgreSQL says before it looks at rights.
+    const closed = (attempt: string) =>
+      attempt.startsWith('select') ? ['42501'] : ['42501', '55000', '42809']
+    const open = outcomes.filter(one => !isView(one) && !closed(one[1]).includes(String(one[2])))
+    expect(open).toEqual([])
     const { columns } = tables.find(({ name }) => isView([name]))!
     const allowed = outcomes.filter(one => isView(one) && one[2] === 'allowed').map(([, attempt]) => attempt)
     expect(allowed).toEqual(columns.map(column => `select ${column} from auth.users_masked`))

@@ -1,4 +1,4 @@
-import { type Env, parseConfig, parseOwnerConfig } from '../../src/config.ts'
+import { type Env, parseConfig, parseWorkerConfig } from '../../src/config.ts'
 import { createLog } from '../../src/log.ts'
 import { SIMULATOR_APP_ID as APPID, SIMULATOR_APP_SECRET as SECRET } from '../../src/simulator/index.ts'
 import { startWorker, type Worker } from '../../src/tasks/worker.ts'
@@ -28,7 +28,7 @@ afterAll(() => db.drop())
 async function work(
   env: Env = { WECHAT_APP_ID: APPID, WECHAT_APP_SECRET: SECRET, WECHAT_API_URL: simulator.url },
 ) {
-  workers.push(await startWorker({ ...parseOwnerConfig({ DATABASE_OWNER_URL: db.ownerUrl, ...env }), log }))
+  workers.push(await startWorker({ ...parseWorkerConfig({ DATABASE_OWNER_URL: db.ownerUrl, ...env }), log }))
 }
 /** One that remembers nothing: no token's end is moved in life, so each is remembered for a minute. */
 async function another() {
@@ -107,13 +107,13 @@ test('the worker reads of the apps what the nodes read', () => {
     WECHAT_TOKEN_KIND: 'legacy',
     WECHAT_MAX_CALLS: '7',
   }
-  expect(parseOwnerConfig(env).wechat).toEqual({
+  expect(parseWorkerConfig(env).wechat).toEqual({
     config: parseConfig(env).wechat,
     apiUrl: 'https://api.weixin.qq.com',
   })
-  expect(() => parseOwnerConfig({ ...env, WECHAT_APP_SECRET: undefined })).toThrow(
+  expect(() => parseWorkerConfig({ ...env, WECHAT_APP_SECRET: undefined })).toThrow(
     /WECHAT_APP_SECRET is not set/,
   )
-  expect(() => parseOwnerConfig({ ...env, WECHAT_APP_ID: undefined })).toThrow(/WECHAT_APP_ID is not set/)
-  expect(parseOwnerConfig({ DATABASE_OWNER_URL: env.DATABASE_OWNER_URL }).wechat).toBeUndefined()
+  expect(() => parseWorkerConfig({ ...env, WECHAT_APP_ID: undefined })).toThrow(/WECHAT_APP_ID is not set/)
+  expect(parseWorkerConfig({ DATABASE_OWNER_URL: env.DATABASE_OWNER_URL }).wechat).toBeUndefined()
 })

@@ -1,5 +1,5 @@
 import { jest } from '@jest/globals'
-import { parseOwnerConfig } from '../../src/config.ts'
+import { parseWorkerConfig } from '../../src/config.ts'
 import { startWorker } from '../../src/tasks/worker.ts'
 import { bindEntrances, freshPhone, phoneCode, signIn } from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
@@ -76,7 +76,7 @@ test('a code that is sent again costs nothing, and a call without an answer is c
 
 test('a worker counts what it asks for', async () => {
   const env = { DATABASE_OWNER_URL: db.ownerUrl, WECHAT_API_URL: simulator.url }
-  const worker = await startWorker({ ...parseOwnerConfig(env), log: recordedLog(), rhythm: RHYTHM })
+  const worker = await startWorker({ ...parseWorkerConfig(env), log: recordedLog(), rhythm: RHYTHM })
   await db.rows(`select graphile_worker.add_job('access_tokens')`)
   await until(
     async () =>
