@@ -134,6 +134,23 @@ describe.each(servers)('on $name', server => {
       expect(await counted()).toEqual([`${APP} 2026-11-23 getuserphonenumber 0 2`])
     })
 
+    test('rows are taken in one order: who waits for the first has none of the others', async () => {
+      const counts = Array.from({ length: 12 }, (_, n) => taps(1, `2026-11-${String(29 - n)}`))
+      await node().add(...counts)
+      // Whatever PostgreSQL would rather do.
+      await clients[1]!.query('set enable_sort = off')
+      let waiting: Promise<unknown> | undefined
+      await db.experiment(async first => {
+        await first.query(`select from auth.wechat_calls where day = '2026-11-18' for update`)
+        waiting = node(null, 1).add(...counts)
+        await sleep(100)
+        const others = `select from auth.wechat_calls where day > '2026-11-18' for update nowait`
+        expect(await db.experiment(client => client.query(others))).toMatchObject({ rowCount: 11 })
+      })
+      await waiting
+      await clients[1]!.query('reset enable_sort')
+    })
+
     test.each(everyRound)('many nodes at once, in any order: none waits for ever (round %i)', async round => {
       const keys = Array.from({ length: 12 }, (_, n): Counted => {
         const endpoint = ['getuserphonenumber', 'jscode2session', 'token'][n % 3]!
