@@ -46,7 +46,9 @@ program
   )
 program
   .command('worker')
-  .description('the background of the service: relays events and runs jobs (needs DATABASE_OWNER_URL)')
+  .description(
+    'the background of the service: relays events, runs jobs, keeps the access tokens of the apps it is told of (needs DATABASE_OWNER_URL)',
+  )
   .action(() => runUntilSignal(async log => startWorker({ ...parseWorkerConfig(process.env), log })))
 program
   .command('migrate')
