@@ -117,13 +117,13 @@ test('WeChat is down: said, and no reason to be taken out of service', async () 
 })
 
 test('WeChat hangs: nobody waits for it', async () => {
-  await start()
+  await start({ WECHAT_TIMEOUT_MS: '1500' })
   simulator.failNext('stable_token', { hang: 3_000 })
   expect(await ready()).toEqual(told(200, { [SIMULATOR_APP_ID]: 'WeChat has not answered yet' }))
 })
 
 test('what an operator has to mend is not over because WeChat is slow to say so again', async () => {
-  await start()
+  await start({ WECHAT_TIMEOUT_MS: '1500' })
   simulator.failNext('stable_token', { errcode: 40125 })
   const wrong = await ready()
   expect(wrong.status).toBe(503)
