@@ -15,6 +15,8 @@ import { createUsage } from './wechat/usage.ts'
 export interface Services {
   config: Config
   siteUrl: string
+  /** Base URL of WeChat's server API, or of the simulator, without a slash at the end. */
+  wechatUrl: string
   apiKeys: { anon: string; serviceRole: string }
   db: Database
   wechat: Wechat
@@ -92,6 +94,7 @@ export async function createServices({
   return {
     config,
     siteUrl,
+    wechatUrl: apiUrl,
     apiKeys,
     db,
     wechat,

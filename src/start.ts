@@ -104,8 +104,8 @@ async function bringUp({ env, config: given, log, ...options }: StartOptions, en
   const hasWorker = options.worker && ownerUrl !== undefined
   if (hasWorker) {
     const { webhookAllowPrivate, retention } = config
-    const apiUrl = config.wechat.apiUrl ?? `${early?.url}/simulator`
-    const wechat = { config: config.wechat, apiUrl, observe: services.metrics.apiCall }
+    const { wechatUrl: apiUrl, metrics } = services
+    const wechat = { config: config.wechat, apiUrl, observe: metrics.apiCall }
     const worker = await startWorker({ ownerUrl, log, webhookAllowPrivate, retention, wechat })
     ends.push(() => worker.stop())
   }

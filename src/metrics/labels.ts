@@ -1,6 +1,6 @@
 import { catalogue as errors } from '../errors.ts'
 import { rules } from '../limits/rules.ts'
-import { knownErrcodes } from '../wechat/errcodes.ts'
+import { knownErrcodes, wantsConfirmation } from '../wechat/errcodes.ts'
 
 // What labels may say. WeChat, its network and callers choose what is told; only what stands in these lists becomes a
 // series, so that nobody can make more of them.
@@ -72,7 +72,7 @@ export const ALARMING = ['40013', '40125', '40164', '40243', '48001', '50007', C
 export function errcodeOf(errcode: number | null, reason = ''): string {
   if (errcode === null) return reasonOf(reason)
   if (knownErrcodes.includes(errcode)) return String(errcode)
-  return errcode >= 89500 && errcode <= 89599 ? CONFIRMATION : OTHER
+  return wantsConfirmation(errcode) ? CONFIRMATION : OTHER
 }
 
 function reasonOf(reason: string): string {

@@ -40,9 +40,12 @@ const byErrcode: Record<number, ErrorCode> = {
 /** Those that mean something to us, success included. */
 export const knownErrcodes = [0, ...Object.keys(byErrcode).map(Number)]
 
+/** 895xx: an administrator has to confirm our address, or has refused it. */
+export const wantsConfirmation = (errcode: number) => errcode >= 89500 && errcode <= 89599
+
 /** The catalogue's name of an errcode: 895xx (an administrator must confirm our address) and unknown ones included. */
 export function codeOfErrcode(errcode: number): ErrorCode {
-  if (errcode >= 89500 && errcode <= 89599) return 'wechat_misconfigured'
+  if (wantsConfirmation(errcode)) return 'wechat_misconfigured'
   return byErrcode[errcode] ?? 'wechat_unavailable'
 }
 
@@ -93,7 +96,7 @@ const adviceAt: Partial<Record<Endpoint, Record<number, string>>> = {
 /** What an operator should do; undefined: nothing comes to mind. */
 function adviceOf(errcode: number, errmsg: string, endpoint: Endpoint | undefined): string | undefined {
   const own = (endpoint && adviceAt[endpoint]?.[errcode]) ?? advices[errcode]
-  if (errcode >= 89500 && errcode <= 89599) return own ?? CONFIRM
+  if (wantsConfirmation(errcode)) return own ?? CONFIRM
   if (errcode !== 40164) return own
   const which = addressesIn(errmsg).join(' and ') || 'the address of this server'
   return `allow ${which} in the console, in the list of addresses that may call the API (IP白名单)`
