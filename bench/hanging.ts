@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import autocannon from 'autocannon'
-import { phoneCode, post, type SignedIn, type Site, signIn, startSite } from './site.ts'
+import { SIMULATOR_APP_ID, SIMULATOR_APP_SECRET } from '../src/simulator/app_id.ts'
+import { post, startSite } from './site.ts'
 
 // WeChat hangs: 200 binds wait for it all the time. Does whoever needs no WeChat notice? The floor is the same load on the
 // same service without them, measured in turns, because these machines are shared.
@@ -23,6 +24,17 @@ const requests = {
 } as const
 type Name = keyof typeof requests
 
+/** The URLs of the two that speak with each other. */
+interface Site {
+  service: string
+  simulator: string
+}
+
+interface SignedIn {
+  accessToken: string
+  openid: string
+}
+
 interface Measured {
   /** Milliseconds. */
   p50: number
@@ -32,8 +44,12 @@ interface Measured {
 
 /** Prints, for each kind of request, latency and throughput with and without the hanging binds, and their ratio. */
 export async function benchHanging(): Promise<void> {
-  const site = await startSite({ WECHAT_TIMEOUT_MS: String(WECHAT_TIMEOUT_MS) })
+  const { launch, serve, close } = await startSite()
   try {
+    const simulator = (await launch(['src/main.ts', 'simulator'], { PORT: '0' })).url
+    const env = { WECHAT_APP_ID: SIMULATOR_APP_ID, WECHAT_APP_SECRET: SIMULATOR_APP_SECRET }
+    const { url } = await serve(simulator, { ...env, WECHAT_TIMEOUT_MS: String(WECHAT_TIMEOUT_MS) })
+    const site = { service: url, simulator }
     const users = await signInAll(site)
     const names = Object.keys(requests) as Name[]
     for (const name of names) await measure(site, name, users[0]!)
@@ -67,7 +83,7 @@ export async function benchHanging(): Promise<void> {
     )
     console.table(rows)
   } finally {
-    await site.close()
+    await close()
   }
 }
 
@@ -132,3 +148,13 @@ async function measure(site: Site, name: Name, { accessToken }: SignedIn): Promi
 /** The round of the median p50. */
 const middle = (all: Measured[]) => all.toSorted((a, b) => a.p50 - b.p50)[Math.floor(all.length / 2)]!
 const ratio = (value: number, floor: number) => Number((value / Math.max(floor, 0.01)).toFixed(2))
+
+async function signIn({ service, simulator }: Site, openid: string): Promise<SignedIn> {
+  const { code } = await post<{ code: string }>(`${simulator}/login-codes`, { openid })
+  const session = await post<{ access_token?: string }>(`${service}/auth/v1/wechat_mini/login`, { code })
+  if (session.access_token === undefined) throw new Error(JSON.stringify(session))
+  return { accessToken: session.access_token, openid }
+}
+
+const phoneCode = async ({ simulator }: Site, phone: string) =>
+  (await post<{ code: string }>(`${simulator}/phone-codes`, { phone })).code

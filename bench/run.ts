@@ -1,17 +1,49 @@
-import { cpus } from 'node:os'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { cpus, totalmem } from 'node:os'
+import { parseArgs } from 'node:util'
+import { compare, full, quick } from './compare.ts'
 import { benchHanging } from './hanging.ts'
 
 // `npm run bench`: everything that is claimed about speed, as ratios to floors of the same run. Not part of the tests.
 
-/** By the name with which one is asked for: `npm run bench hanging`. */
-const benches: Record<string, () => Promise<void>> = { hanging: benchHanging }
+/** By the name with which one is asked for: `npm run bench -- hanging`. */
+const benches: Record<string, (isQuick: boolean) => Promise<unknown>> = {
+  compare: isQuick => compare(isQuick ? quick : full),
+  hanging: benchHanging,
+}
 
-const asked = process.argv.slice(2)
-const unknown = asked.filter(name => !(name in benches))
+const { values, positionals } = parseArgs({
+  options: { quick: { type: 'boolean', default: false } },
+  allowPositionals: true,
+})
+const unknown = positionals.filter(name => !(name in benches))
 if (unknown.length > 0) {
   console.error(`No such benchmark: ${unknown.join(', ')}. There are: ${Object.keys(benches).join(', ')}`)
   process.exit(1)
 }
-console.log(`node ${process.version}, ${cpus().length} processors (${cpus()[0]?.model})`)
-for (const [name, bench] of Object.entries(benches))
-  if (asked.length === 0 || asked.includes(name)) await bench()
+const asked = positionals.length > 0 ? positionals : values.quick ? ['compare'] : Object.keys(benches)
+
+const machine = {
+  at: new Date().toISOString(),
+  commit: git('describe', '--always', '--dirty'),
+  node: process.version,
+  processors: `${cpus().length} × ${cpus()[0]?.model}`,
+  memoryGiB: Math.round(totalmem() / 2 ** 30),
+}
+console.log(machine)
+mkdirSync('reports/bench', { recursive: true })
+for (const name of asked) {
+  const result = await benches[name]!(values.quick)
+  const file = `reports/bench/${name}.json`
+  writeFileSync(file, `${JSON.stringify({ ...machine, quick: values.quick, result }, null, 2)}\n`)
+  console.log(`written to ${file}`)
+}
+
+function git(...args: string[]): string {
+  try {
+    return execFileSync('git', args, { encoding: 'utf8' }).trim()
+  } catch {
+    return 'no git'
+  }
+}

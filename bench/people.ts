@@ -1,0 +1,94 @@
+import { createHash, hkdfSync } from 'node:crypto'
+import { createTokens } from '../src/tokens/jwt.ts'
+import { createRefreshTokens } from '../src/tokens/refresh_token.ts'
+import { APPID, DATA_KEY, JWT_SECRET, SITE_URL, type Site } from './site.ts'
+
+// Users by their number: whoever knows that knows their ids, openid and tokens, so nobody has to sign in first.
+
+/** As bench.id_of in SQL: a version 4 UUID by name. */
+function idOf(kind: 'user' | 'session', n: number): string {
+  const hex = createHash('md5').update(`${kind} ${n}`).digest('hex')
+  const text = `${hex.slice(0, 12)}4${hex.slice(13, 16)}8${hex.slice(17)}`
+  return text.replace(/(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
+}
+
+export const openidOf = (n: number) => `oBench${String(n).padStart(22, '0')}`
+
+/** The sessions' ids in pgbench's language, where there is no JavaScript. */
+export const SESSION_ID = (n: string) => `bench.id_of('session', ${n})`
+
+const BATCH = 50_000
+
+/** Makes users 1 to `count`, each with an openid, a phone and its history, a session, a redeemed code and an audit entry. */
+export async function makePeople(site: Site, count: number, onProgress: (n: number) => void = () => {}) {
+  await site.query(`create or replace function bench.id_of(kind text, n bigint) returns uuid language sql immutable
+    return overlay(overlay(md5(kind || ' ' || n) placing '4' from 13) placing '8' from 17)::uuid`)
+  await site.query('grant execute on function bench.id_of to authenticator')
+  for (let from = 1; from <= count; from += BATCH) {
+    const to = Math.min(count, from + BATCH - 1)
+    await site.query(
+      `with people as (
+         select n, bench.id_of('user', n) as user_id, bench.id_of('session', n) as session_id,
+           'oBench' || lpad(n::text, 22, '0') as openid, now() - (n % 300) * interval '1 day' as since
+         from generate_series($1::bigint, $2::bigint) n
+       ), users as (
+         insert into auth.users (id, wechat_id, phone, phone_confirmed_at, phone_raw, app_metadata, created_at, last_sign_in_at)
+         select user_id, openid, '+8617' || lpad(n::text, 9, '0'), since,
+           jsonb_build_object('phoneNumber', '17' || lpad(n::text, 9, '0'), 'purePhoneNumber', '17' || lpad(n::text, 9, '0'), 'countryCode', '86'),
+           '{"provider": "wechat_mini", "providers": ["wechat_mini"]}', since, since
+         from people
+       ), identities as (
+         insert into auth.identities (user_id, appid, provider_id, created_at, last_sign_in_at)
+         select user_id, '${APPID}', openid, since, since from people
+       ), sessions as (
+         insert into auth.sessions (id, user_id, created_at, refreshed_at) select session_id, user_id, since, now() from people
+       ), codes as (
+         insert into auth_private.wechat_codes
+           (code_hash, appid, user_id, claim_id, claimed_until, outcome, phone_revision, created_at, redeemed_at)
+         select sha256(convert_to('made ' || n, 'UTF8')), '${APPID}', user_id, session_id, now(), 'bound', 0, now(), now()
+         from people
+       )
+       insert into auth.audit_log_entries (action, user_id, actor, session_id, details)
+       select 'phone_bound', user_id, 'user', session_id, jsonb_build_object('source', 'wechat', 'appid', '${APPID}')
+       from people`,
+      [from, to],
+    )
+    onProgress(to)
+  }
+  await site.query('vacuum (analyze)')
+}
+
+export interface Person {
+  openid: string
+  sessionId: string
+  accessToken: string
+  /** Of the refresh token that is good now. */
+  counter: bigint
+}
+
+/** Every `step`th user, with tokens of his session. */
+export async function signInAll(count: number, step: number): Promise<Person[]> {
+  const tokens = await createTokens({
+    secret: JWT_SECRET,
+    signingKey: undefined,
+    verificationKeys: [],
+    issuer: `${SITE_URL}/auth/v1`,
+    expiry: 86_400,
+    anonKey: '',
+    serviceRoleKey: '',
+  })
+  const now = Math.floor(Date.now() / 1000)
+  return Promise.all(
+    Array.from({ length: count }, async (_, i) => {
+      const n = 1 + i * step
+      const sessionId = idOf('session', n)
+      const claims = { sub: idOf('user', n), role: 'authenticated', session_id: sessionId }
+      return { openid: openidOf(n), sessionId, accessToken: await tokens.sign(claims, now), counter: 0n }
+    }),
+  )
+}
+
+/** By the key that src/config.ts makes of DATA_KEY. */
+export const refreshTokens = createRefreshTokens([
+  Buffer.from(hkdfSync('sha256', DATA_KEY, '', 'postgraphile-wechat data key', 32)),
+])
