@@ -3,7 +3,7 @@
 FROM node:24.21-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --ignore-scripts
+RUN npm pkg delete workspaces && npm ci --ignore-scripts
 COPY scripts/run.mjs scripts/
 COPY tsconfig.json tsconfig.build.json ./
 COPY src/ src/
@@ -17,7 +17,7 @@ RUN npm run build
 FROM node:24.21-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-RUN npm pkg delete devDependencies \
+RUN npm pkg delete devDependencies workspaces \
   && npm ci --omit=optional --ignore-scripts \
   && rm -rf node_modules/monaco-editor node_modules/react-aria
 
