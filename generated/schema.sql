@@ -1252,6 +1252,7 @@ RETURN (((NULLIF(current_setting('request.jwt.claims'::text, true), ''::text))::
 comment on function auth.uid() is 'The id of the calling user, null for anon. It is the user whose session this is now: after a merge, the survivor.';
 revoke execute on function auth.uid() from public;
 grant execute on function auth.uid() to anon;
+grant execute on function auth.uid() to auth_binder;
 grant execute on function auth.uid() to auth_holder;
 grant execute on function auth.uid() to auth_keeper;
 grant execute on function auth.uid() to auth_merger;
@@ -1321,6 +1322,7 @@ CREATE OR REPLACE FUNCTION auth_private.access_token_claims(p_session_id uuid, p
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 declare
   v_user auth.users;
@@ -1954,18 +1956,8 @@ declare
   v_user auth.users;
 begin
   perform set_config('request.jwt.claims', jsonb_build_object('session_id', p_session_id)::text, true);
-
-  select u.* into v_user from auth.users u where u.id = (select auth_private.session_user_id());
-  if not found or v_user.deleted_at is not null then
-    raise exception 'This session has ended' using errcode = 'WX003', hint = 'Sign in again.';
-  end if;
-  if v_user.banned_until > now() then
-    raise exception 'This user is banned' using errcode = 'WX004';
-  end if;
-
-  perform set_config('request.jwt.claims', jsonb_build_object(
-    'session_id', p_session_id, 'sub', v_user.id, 'role', 'authenticated')::text, true);
-  return v_user;
+  select u.* into v_user from auth.sessions s join auth.users u on u.id = s.user_id where s.id = p_session_id;
+  return auth_private.set_caller(p_session_id, v_user);
 end
 $function$;
 comment on function auth_private.enter_session(uuid) is 'Makes this session, whose token the server has verified, the caller for the rest of the transaction, and answers its user. Raises session_not_found (WX003) and user_banned (WX004).';
@@ -2086,6 +2078,7 @@ CREATE OR REPLACE FUNCTION auth_private.get_user(p_session_id uuid)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 begin
   return auth_private.user_json(auth_private.enter_session(p_session_id));
@@ -2103,21 +2096,22 @@ CREATE OR REPLACE FUNCTION auth_private.hold_session(p_session_id uuid, p_to_wri
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_user_id uuid;
+  v_user auth.users;
 begin
   perform set_config('request.jwt.claims', jsonb_build_object('session_id', p_session_id)::text, true);
-  loop
-    v_user_id := auth_private.session_user_id();
+  -- Locks are taken in the order in which they are named. Nothing is found where he was merged into another one while his lock was
+  -- waited for: then that one is to be locked, now that the session is his.
+  for v_attempt in 1 .. 100 loop
     if p_to_write then
-      perform from auth.users u where u.id = v_user_id for no key update;
+      select u.* into v_user from auth.sessions s join auth.users u on u.id = s.user_id
+      where s.id = p_session_id for no key update of u for key share of s;
     else
-      perform from auth.users u where u.id = v_user_id for key share;
+      select u.* into v_user from auth.sessions s join auth.users u on u.id = s.user_id
+      where s.id = p_session_id for key share of u for key share of s;
     end if;
-    perform from auth.sessions s where s.id = p_session_id for key share;
-    -- He may have been merged into another one while his lock was waited for; then that one is to be locked.
-    exit when auth_private.session_user_id() is not distinct from v_user_id;
+    exit when found or auth_private.session_user_id() is null;
   end loop;
-  return auth_private.enter_session(p_session_id);
+  return auth_private.set_caller(p_session_id, v_user);
 end
 $function$;
 comment on function auth_private.hold_session(uuid,boolean) is 'As enter_session, and until the transaction ends the session cannot end and the user cannot go; with p_to_write nobody else can change the user either. Raises session_not_found (WX003) and user_banned (WX004).';
@@ -2662,6 +2656,7 @@ CREATE OR REPLACE FUNCTION auth_private.refresh_session(p_session_id uuid, p_cou
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 declare
   v_session auth.sessions;
@@ -2818,6 +2813,7 @@ CREATE OR REPLACE FUNCTION auth_private.request_claims(p_claims jsonb)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 declare
   v_user auth.users;
@@ -2943,6 +2939,30 @@ grant execute on function auth_private.session_user_id() to auth_binder;
 grant execute on function auth_private.session_user_id() to auth_holder;
 grant execute on function auth_private.session_user_id() to auth_keeper;
 grant execute on function auth_private.session_user_id() to auth_merger;
+
+-- function auth_private.set_caller(uuid,auth.users)
+CREATE OR REPLACE FUNCTION auth_private.set_caller(p_session_id uuid, p_user auth.users)
+ RETURNS auth.users
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if p_user.id is null or p_user.deleted_at is not null then
+    raise exception 'This session has ended' using errcode = 'WX003', hint = 'Sign in again.';
+  end if;
+  if p_user.banned_until > now() then
+    raise exception 'This user is banned' using errcode = 'WX004';
+  end if;
+  perform set_config('request.jwt.claims', jsonb_build_object(
+    'session_id', p_session_id, 'sub', p_user.id, 'role', 'authenticated')::text, true);
+  return p_user;
+end
+$function$;
+comment on function auth_private.set_caller(uuid,auth.users) is 'Makes the user of this session the caller for the rest of the transaction, and answers him. Raises session_not_found (WX003), for nobody too, and user_banned (WX004).';
+revoke execute on function auth_private.set_caller(uuid,auth.users) from public;
+grant execute on function auth_private.set_caller(uuid,auth.users) to auth_binder;
+grant execute on function auth_private.set_caller(uuid,auth.users) to auth_holder;
+grant execute on function auth_private.set_caller(uuid,auth.users) to auth_keeper;
 
 -- function auth_private.settle_constraints()
 CREATE OR REPLACE FUNCTION auth_private.settle_constraints()
@@ -3218,6 +3238,7 @@ CREATE OR REPLACE FUNCTION auth_private.wechat_bind_phone(p_session_id uuid, p_c
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 declare
   v_user auth.users;
@@ -3330,6 +3351,7 @@ CREATE OR REPLACE FUNCTION auth_private.wechat_claim_code(p_session_id uuid, p_c
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 declare
   v_user auth.users;
@@ -3341,12 +3363,13 @@ begin
   v_user := auth_private.hold_session(p_session_id, p_to_write => false);
 
   loop
+    insert into auth_private.wechat_codes (code_hash, appid, user_id, claim_id, claimed_until)
+    select p_code_hashes[1], p_appid, v_user.id, p_claim_id, v_until
+    where not exists (select from auth_private.wechat_codes c where c.code_hash = any (p_code_hashes))
+    on conflict do nothing;
+    exit when found;
     select * into v_code from auth_private.wechat_codes c where c.code_hash = any (p_code_hashes) limit 1;
-    if not found then
-      insert into auth_private.wechat_codes (code_hash, appid, user_id, claim_id, claimed_until)
-      values (p_code_hashes[1], p_appid, v_user.id, p_claim_id, v_until)
-      on conflict do nothing;
-    elsif v_code.outcome is not null then
+    if v_code.outcome is not null then
       -- Read again: the bind that wrote the outcome may have changed the user after he was read above.
       v_user := auth_private.enter_session(p_session_id);
       state := 'done';
@@ -3588,6 +3611,7 @@ CREATE OR REPLACE FUNCTION auth_private.wechat_sign_in(p_appid text, p_openid te
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 declare
   v_user auth.users;
@@ -3648,22 +3672,15 @@ begin
 
     -- Locked: he was deleted, or this openid was unlinked from him, this very moment? Whoever signs in now is another.
     perform from auth.users u where u.id = v_user_id for no key update;
-    continue when auth_private.signing_user_id() is distinct from v_user_id;
-    update auth.users u
-    set last_sign_in_at = now(),
-        updated_at = now(),
-        -- A unionid that arrives later is noted, unless another living user has it and could not be joined.
-        wechat_unionid = case
-          when u.wechat_unionid is null and not exists (
-            select from auth.users o
-            where o.wechat_unionid = p_unionid and o.deleted_at is null and o.merged_into is null
-          ) then p_unionid
-          else u.wechat_unionid
-        end
-    where u.id = v_user_id
-    returning * into v_user;
-    exit when found;
+    exit when auth_private.signing_user_id() is not distinct from v_user_id;
   end loop;
+  -- A unionid that arrives later is noted, unless another living user has it and could not be joined.
+  if p_unionid is not null then
+    update auth.users u set wechat_unionid = p_unionid
+    where u.id = v_user_id and u.wechat_unionid is null and not exists (
+      select from auth.users o where o.wechat_unionid = p_unionid and o.deleted_at is null and o.merged_into is null);
+  end if;
+  update auth.users u set last_sign_in_at = now(), updated_at = now() where u.id = v_user_id returning * into v_user;
   if v_user.banned_until > now() or v_user.deleted_at is not null then
     raise exception 'This user is banned' using errcode = 'WX004';
   end if;
@@ -3812,7 +3829,7 @@ alter function auth_private.wechat_unbind_phone(uuid) owner to auth_binder;
 
 -- table auth.audit_log_entries: foreign keys, triggers, policies
 create policy audit_log_entries_binder_insert on auth.audit_log_entries for insert to auth_binder
-  with check (((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)) AND (actor = 'user'::text)));
+  with check (((user_id = ( SELECT auth.uid() AS uid)) AND (actor = 'user'::text)));
 create policy audit_log_entries_eraser_insert on auth.audit_log_entries for insert to auth_eraser
   with check (((user_id = ( SELECT auth_private.push_user_id() AS push_user_id)) AND (actor = 'wechat'::text)));
 create policy audit_log_entries_eraser_select on auth.audit_log_entries for select to auth_eraser
@@ -3843,7 +3860,7 @@ create policy audit_log_entries_steward_select on auth.audit_log_entries for sel
 -- table auth.identities: foreign keys, triggers, policies
 alter table auth.identities add constraint identities_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE;
 create policy identities_binder_select on auth.identities for select to auth_binder
-  using ((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)));
+  using ((user_id = ( SELECT auth.uid() AS uid)));
 create policy identities_eraser_delete on auth.identities for delete to auth_eraser
   using ((user_id = ANY (( SELECT auth_private.push_user_ids() AS push_user_ids)::uuid[])));
 create policy identities_eraser_select on auth.identities for select to auth_eraser
@@ -3885,7 +3902,7 @@ create policy identities_steward_update on auth.identities for update to auth_st
 -- table auth.phone_changes: foreign keys, triggers, policies
 alter table auth.phone_changes add constraint phone_changes_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE;
 create policy phone_changes_binder_insert on auth.phone_changes for insert to auth_binder
-  with check (((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)) AND (actor = 'user'::text)));
+  with check (((user_id = ( SELECT auth.uid() AS uid)) AND (actor = 'user'::text)));
 create policy phone_changes_eraser_all on auth.phone_changes for all to auth_eraser
   using ((user_id = ANY (( SELECT auth_private.push_user_ids() AS push_user_ids)::uuid[])));
 create policy phone_changes_holder_all on auth.phone_changes for all to auth_holder
@@ -4017,7 +4034,7 @@ create policy deliveries_watcher_select on auth_private.deliveries for select to
 
 -- table auth_private.events: foreign keys, triggers, policies
 create policy events_binder_insert on auth_private.events for insert to auth_binder
-  with check ((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)));
+  with check ((user_id = ( SELECT auth.uid() AS uid)));
 create policy events_courier_insert on auth_private.events for insert to auth_courier
   with check (((type = 'wechat.budget_warning'::text) AND (user_id = '00000000-0000-0000-0000-000000000000'::uuid)));
 create policy events_eraser_insert on auth_private.events for insert to auth_eraser
@@ -4085,12 +4102,12 @@ create policy wechat_budgets_courier_all on auth_private.wechat_budgets for all 
 -- table auth_private.wechat_codes: foreign keys, triggers, policies
 alter table auth_private.wechat_codes add constraint wechat_codes_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE;
 create policy wechat_codes_binder_insert on auth_private.wechat_codes for insert to auth_binder
-  with check ((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)));
+  with check ((user_id = ( SELECT auth.uid() AS uid)));
 create policy wechat_codes_binder_select on auth_private.wechat_codes for select to auth_binder
   using (true);
 create policy wechat_codes_binder_update on auth_private.wechat_codes for update to auth_binder
-  using (((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)) OR (outcome IS NULL) OR (outcome = 'wechat_code_invalid'::text)))
-  with check (((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)) OR (claim_id = ( SELECT (NULLIF(current_setting('request.claim_id'::text, true), ''::text))::uuid AS "nullif"))));
+  using (((user_id = ( SELECT auth.uid() AS uid)) OR (outcome IS NULL) OR (outcome = 'wechat_code_invalid'::text)))
+  with check (((user_id = ( SELECT auth.uid() AS uid)) OR (claim_id = ( SELECT (NULLIF(current_setting('request.claim_id'::text, true), ''::text))::uuid AS "nullif"))));
 create policy wechat_codes_merger_all on auth_private.wechat_codes for all to auth_merger
   using ((user_id = ANY (auth_private.merging_users())));
 create policy wechat_codes_watcher_select on auth_private.wechat_codes for select to auth_watcher

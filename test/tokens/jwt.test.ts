@@ -1,4 +1,5 @@
 import { createPublicKey, randomUUID } from 'node:crypto'
+import { jest } from '@jest/globals'
 import { exportJWK, generateKeyPair, importJWK, type JWK, type JWTPayload, jwtVerify, SignJWT } from 'jose'
 import { AppError } from '../../src/errors.ts'
 import { createTokens, makeApiKey, type TokenOptions, type Tokens } from '../../src/tokens/jwt.ts'
@@ -58,6 +59,19 @@ const refused = async (tokens: Tokens, token: string) => {
   return error as AppError
 }
 
+/** `seconds` since 1970: what every clock of this process says meanwhile. */
+async function atTime(seconds: number, work: () => Promise<unknown>) {
+  jest.useFakeTimers({
+    now: seconds * 1000,
+    doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate', 'setTimeout'],
+  })
+  try {
+    await work()
+  } finally {
+    jest.useRealTimers()
+  }
+}
+
 const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
 /** Ends in another character where the last one has bits to spare. */
 const sameBytes = (part: string) => {
@@ -98,6 +112,14 @@ describe.each(kinds)('%s', kind => {
       typ: 'JWT',
       ...(kind !== 'HS256' && { kid: keys[kind].kid }),
     })
+  })
+
+  test('a token that was verified before ends all the same', async () => {
+    const token = await forge(kind, good())
+    const first = await tokens.verify(token)
+    expect(await tokens.verify(token)).toBe(first)
+    await atTime(now() + 59, async () => expect(await tokens.verify(token)).toBe(first))
+    await atTime(now() + 60, () => refused(tokens, token))
   })
 
   test('claims cannot name another issuer, audience or end', async () => {

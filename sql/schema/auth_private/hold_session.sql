@@ -5,21 +5,22 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_user_id uuid;
+  v_user auth.users;
 begin
   perform set_config('request.jwt.claims', jsonb_build_object('session_id', p_session_id)::text, true);
-  loop
-    v_user_id := auth_private.session_user_id();
+  -- Locks are taken in the order in which they are named. Nothing is found where he was merged into another one while his lock was
+  -- waited for: then that one is to be locked, now that the session is his.
+  for v_attempt in 1 .. 100 loop
     if p_to_write then
-      perform from auth.users u where u.id = v_user_id for no key update;
+      select u.* into v_user from auth.sessions s join auth.users u on u.id = s.user_id
+      where s.id = p_session_id for no key update of u for key share of s;
     else
-      perform from auth.users u where u.id = v_user_id for key share;
+      select u.* into v_user from auth.sessions s join auth.users u on u.id = s.user_id
+      where s.id = p_session_id for key share of u for key share of s;
     end if;
-    perform from auth.sessions s where s.id = p_session_id for key share;
-    -- He may have been merged into another one while his lock was waited for; then that one is to be locked.
-    exit when auth_private.session_user_id() is not distinct from v_user_id;
+    exit when found or auth_private.session_user_id() is null;
   end loop;
-  return auth_private.enter_session(p_session_id);
+  return auth_private.set_caller(p_session_id, v_user);
 end
 $$;
 
