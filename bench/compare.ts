@@ -22,7 +22,7 @@ export interface Plan {
 }
 
 /** Every operation at every number of connections, the systems in turns. */
-export const full: Plan = { rounds: 3, seconds: 4, connections: [1, 8, 32, 128], operations, systems: [] }
+export const full: Plan = { rounds: 3, seconds: 3, connections: [1, 8, 32, 128], operations, systems: [] }
 export const quick: Plan = { rounds: 3, seconds: 1, connections: [32], operations, systems: [] }
 
 export interface Row {
@@ -102,12 +102,17 @@ const floorOf = (floor: Floor, operation: Operation, connections: number, second
 
 async function startSystems(site: Site): Promise<Record<string, System>> {
   const wechat = (await site.launch(['bench/rivals/wechat.ts'], rivalEnv(site.databaseUrl, ''))).url
-  const rival = (file: string, url: string) => site.launch([`bench/rivals/${file}.ts`], rivalEnv(url, wechat))
+  const rival = (file: string, url: string, env = {}) =>
+    site.launch([`bench/rivals/${file}.ts`], { ...rivalEnv(url, wechat), ...env })
   const service = await site.serve(wechat)
   return {
     'ours, REST': { server: service, protocol: rest },
     'ours, GraphQL': { server: service, protocol: graphql },
     'tuned fastify': { server: await rival('fastify', site.ownerUrl), protocol: byHand },
+    'fastify, our SQL': {
+      server: await rival('fastify', site.databaseUrl, { SQL: 'ours' }),
+      protocol: byHand,
+    },
     'naive express': { server: await rival('express', site.ownerUrl), protocol: byHand },
     'plain PostGraphile': { server: await rival('postgraphile', site.databaseUrl), protocol: plainGraphql },
   }

@@ -25,7 +25,6 @@ export function createSender({ requestMs, ...options }: SenderOptions): Send {
     const timer = setTimeout(stop, requestMs)
     abortSignal?.addEventListener('abort', stop)
     try {
-      // With a signal that is aborted already node-fetch destroys the body unheard, which would end the process.
       if (abortSignal?.aborted) return 'stopped'
       return await post(subscriber, delivery, end.signal)
     } catch (error) {

@@ -153,7 +153,7 @@ export function createAsk(fetch: Fetch, log: Logger, observe: Observe): Ask {
     return picture ?? (answer as Record<string, unknown>)
 
     async function read() {
-      // With a signal that is aborted already node-fetch destroys the body unheard, which would end the process.
+      // No code is sent for somebody who was told already that the time is up, whatever fetch makes of such a signal.
       signal.throwIfAborted()
       const response = await fetch(url, {
         method,
