@@ -36,6 +36,9 @@ export interface Row {
 
 export interface Comparison {
   floor: string
+  rounds: number
+  /** Of each measurement. */
+  seconds: number
   rows: Row[]
 }
 
@@ -90,7 +93,7 @@ export async function compare(plan: Plan): Promise<Comparison> {
         rows.push({ operation, connections, systems: Object.fromEntries(medians), floor: median(floors) })
         print(rows.at(-1)!)
       }
-    return { floor: floor.name, rows }
+    return { floor: floor.name, rounds: plan.rounds, seconds: plan.seconds, rows }
   } finally {
     await site.close()
   }

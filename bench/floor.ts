@@ -101,7 +101,7 @@ async function findPgbench(): Promise<string | undefined> {
 async function byPgbench(program: string, site: Site, people: FloorPeople): Promise<Floor> {
   const { stdout } = await run(program, ['--version'])
   return {
-    name: stdout.trim().replace(/ \(.*/g, ''),
+    name: stdout.trim().replaceAll(/ \([^)]*\)/g, ''),
     async measure(operation, connections, seconds) {
       const directory = await mkdtemp(join(tmpdir(), 'postgraphile-wechat-pgbench-'))
       try {

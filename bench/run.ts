@@ -3,7 +3,10 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { compare, full, quick } from './compare.ts'
+import { findFootprint } from './footprint.ts'
 import { benchHanging } from './hanging.ts'
+import { report } from './report.ts'
+import { versions } from './versions.ts'
 
 // `npm run bench`: everything that is claimed about speed, as ratios to floors of the same run. Not part of the tests.
 
@@ -11,15 +14,23 @@ import { benchHanging } from './hanging.ts'
 const benches: Record<string, (isQuick: boolean) => Promise<unknown>> = {
   compare: isQuick => compare(isQuick ? quick : full),
   hanging: benchHanging,
+  footprint: findFootprint,
 }
 
 const { values, positionals } = parseArgs({
   options: { quick: { type: 'boolean', default: false } },
   allowPositionals: true,
 })
+// `npm run bench -- report` measures nothing.
+if (positionals[0] === 'report') {
+  await report()
+  process.exit()
+}
 const unknown = positionals.filter(name => !(name in benches))
 if (unknown.length > 0) {
-  console.error(`No such benchmark: ${unknown.join(', ')}. There are: ${Object.keys(benches).join(', ')}`)
+  console.error(
+    `No such benchmark: ${unknown.join(', ')}. There are: ${Object.keys(benches).join(', ')}, report`,
+  )
   process.exit(1)
 }
 const asked = positionals.length > 0 ? positionals : values.quick ? ['compare'] : Object.keys(benches)
@@ -30,6 +41,7 @@ const machine = {
   node: process.version,
   processors: `${cpus().length} × ${cpus()[0]?.model}`,
   memoryGiB: Math.round(totalmem() / 2 ** 30),
+  versions: versions(),
 }
 console.log(machine)
 mkdirSync('reports/bench', { recursive: true })

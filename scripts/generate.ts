@@ -7,6 +7,7 @@ import pg from 'pg'
 import { makeSchema } from 'postgraphile'
 import { makePgService } from 'postgraphile/adaptors/pg'
 import { PostGraphileAmberPreset } from 'postgraphile/presets/amber'
+import { performanceFiles } from '../bench/report/files.ts'
 import { parseConfig } from '../src/config.ts'
 import { startEmbedded } from '../src/db/embedded.ts'
 import { migrate } from '../src/db/migrate.ts'
@@ -19,8 +20,9 @@ import { dumpSchema } from './dump_schema.ts'
 import { firstDifference } from './first_difference.ts'
 import { metricsPage } from './metrics_page.ts'
 
-// Writes what is generated from the code and committed: the files of generated/, docs/errors.md, docs/compatibility.md and
-// docs/metrics.md.
+// Writes what is generated from the code and committed: the files of generated/, docs/errors.md, docs/compatibility.md,
+// docs/metrics.md, and, of docs/performance/results.json, the tables of docs/performance.md and
+// docs/scale.md, and charts.
 // With --check it writes nothing, shows where a file is stale, and ends with 1.
 
 const root = new URL('../', import.meta.url)
@@ -93,6 +95,7 @@ const files: Record<string, string> = {
   'docs/errors.md': errorsPage(),
   'docs/compatibility.md': compatibilityPage(),
   'docs/metrics.md': metricsPage(),
+  ...(await performanceFiles()),
 }
 
 for (const [name, text] of Object.entries(files)) {
