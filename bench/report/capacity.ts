@@ -40,6 +40,7 @@ const ROWS: { what: string; table: string; days: number; of: (users: number) => 
 
 type Daily = Exclude<Operation, 'bind'>
 const operations: Operation[] = ['sign-in', 'refresh', 'current user', 'bind']
+const digits = (value: number) => (value < 9.95 ? value.toFixed(1) : whole(value))
 const perDay = (operation: Daily, users: number) => ACTIVE * PER_ACTIVE[operation] * users
 const atPeak = (operation: Operation, users: number) =>
   operation === 'bind' ? (BINDING_IN_AN_HOUR * users) / 3600 : (PEAK * perDay(operation, users)) / DAY
@@ -61,7 +62,6 @@ export function capacity(results: Results): string {
     costs.reduce((total, cost) => total + atPeak(cost.operation, users) * of(cost), 0)
   const row = (name: string, value: (users: number) => string) => [name, ...SIZES.map(value)]
   const head = SIZES.map(users => `${users / 1e6} million users`)
-  const digits = (value: number) => (value < 9.95 ? value.toFixed(1) : whole(value))
 
   return [
     table(
@@ -119,7 +119,7 @@ function disk({ footprint }: Results, head: string[]): string[] {
     const found = footprint.result.tables.find(one => one.table === name)
     return found ? found.bytes / found.rows : Number.NaN
   }
-  const gigabytes = (bytes: number) => (bytes / 1e9).toFixed(bytes < 9.95e9 ? 1 : 0)
+  const gigabytes = (bytes: number) => digits(bytes / 1e9)
   const size = ({ table, days, of }: (typeof ROWS)[number], users: number) =>
     bytesOf(table) * of(users) * Math.max(1, days)
   return [

@@ -148,7 +148,12 @@ const memory = ({ highestMiB, beginMiB, endMiB, samples }: NonNullable<Results['
     chart('memory', 'Memory of the service under load'),
   ].join('\n\n')
 
-function footprint({ users, wal, tables }: NonNullable<Results['footprint']>['result']): string {
+function footprint({
+  users,
+  wal,
+  tables,
+  relayPerSecond,
+}: NonNullable<Results['footprint']>['result']): string {
   return [
     '### What an operation leaves',
     `Of WAL, with ${whole(users)} users: *at most* is right after a checkpoint, when the first change of each page writes it whole.`,
@@ -171,5 +176,6 @@ function footprint({ users, wal, tables }: NonNullable<Results['footprint']>['re
         whole(indexBytes / rows),
       ]),
     ),
+    `The relay moves ${whole(relayPerSecond)} events a second to one subscriber, one batch after the other.`,
   ].join('\n\n')
 }
