@@ -67,11 +67,8 @@ describe.each(servers)('PostgreSQL $name', ({ binDir, isFirst }) => {
 
   beforeAll(async () => {
     cluster = await startOwnCluster(binDir)
-
     await migrate({ ownerUrl: cluster.ownerUrl, log: createLog('silent') })
-
     await makeCrowd(cluster.superuser)
-
     for (const { login, mode, cases } of CASES) {
       const explained = await openExplained(cluster.superuserUrl, mode)
       for (const [name, it] of Object.entries(cases)) {
