@@ -3,26 +3,49 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { compare, full, quick } from './compare.ts'
+import { growth } from './growth.ts'
 import { benchHanging } from './hanging.ts'
+import { memory } from './memory.ts'
 
 // `npm run bench`: everything that is claimed about speed, as ratios to floors of the same run. Not part of the tests.
+
+const { values, positionals } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    /** Of growth: how many users the large database has, and where it is put. */
+    users: { type: 'string' },
+    directory: { type: 'string' },
+  },
+  allowPositionals: true,
+})
 
 /** By the name with which one is asked for: `npm run bench -- hanging`. */
 const benches: Record<string, (isQuick: boolean) => Promise<unknown>> = {
   compare: isQuick => compare(isQuick ? quick : full),
   hanging: benchHanging,
+  growth: isQuick =>
+    growth({
+      users: Number(values.users ?? (isQuick ? 200_000 : 10_000_000)),
+      rounds: 5,
+      seconds: isQuick ? 2 : 5,
+      directory: values.directory,
+    }),
+  memory: isQuick => memory(isQuick ? 1 : 10),
 }
+/** Only who asks for them wants to wait for them: ten million users take some 20 GB, too. */
+const LONG = ['growth', 'memory']
 
-const { values, positionals } = parseArgs({
-  options: { quick: { type: 'boolean', default: false } },
-  allowPositionals: true,
-})
 const unknown = positionals.filter(name => !(name in benches))
 if (unknown.length > 0) {
   console.error(`No such benchmark: ${unknown.join(', ')}. There are: ${Object.keys(benches).join(', ')}`)
   process.exit(1)
 }
-const asked = positionals.length > 0 ? positionals : values.quick ? ['compare'] : Object.keys(benches)
+const asked =
+  positionals.length > 0
+    ? positionals
+    : values.quick
+      ? ['compare']
+      : Object.keys(benches).filter(name => !LONG.includes(name))
 
 const machine = {
   at: new Date().toISOString(),
