@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ask, type GrowthPlan, type Place } from './growth.ts'
 import type { Measured } from './load.ts'
-import { medianOf } from './medians.ts'
+import { medianOf, ratiosOf } from './medians.ts'
 import { type Operation, rest } from './operations.ts'
 import type { Site } from './site.ts'
 
@@ -12,44 +12,61 @@ const OPERATIONS: Operation[] = ['bind', 'refresh']
 
 export interface WithCleanUp {
   operation: Operation
+  /** Rounds in which something was deleted; with few users there is soon nothing left. The others do not count. */
+  rounds: number
   without: Measured
   with: Measured
-  /** Requests a second beside the clean-up by those without. */
+  /** Requests a second beside the clean-up by those without it. */
   ratio: number
-  /** Rows a second, in the rounds with. */
+  processorRatio: number | null
+  /** Rows in a round, on average. */
   deleted: number
-  /** Rounds with, in which it had come to its end. */
-  idleRounds: number
+}
+
+interface Pair {
+  operation: Operation
+  without: Measured
+  with: Measured
+  deleted: number
 }
 
 export async function measureCleanUp(plan: GrowthPlan, site: Site, large: Place): Promise<WithCleanUp[]> {
   await drainEvents(site, large)
-  const all: WithCleanUp[] = []
-  for (const operation of OPERATIONS) {
-    const found = { without: [] as Measured[], with: [] as Measured[] }
-    const deleted: number[] = []
-    for (let round = 0; round < plan.rounds; round++)
-      for (const kind of ['without', 'with'] as const) {
-        const worker = await site.startWorker(large)
-        if (kind === 'with') await large.query(`select graphile_worker.add_job('clean_up')`)
-        await sleep(500)
-        const before = await deletedRows(large)
-        found[kind].push(await ask(site, large, rest, operation, plan.seconds))
-        if (kind === 'with') deleted.push((await deletedRows(large)) - before)
-        await worker.end()
-      }
-    const [without, beside] = [medianOf(found.without), medianOf(found.with)]
-    all.push({
-      operation,
-      without,
-      with: beside,
-      ratio: Number((beside.perSecond / without.perSecond).toFixed(3)),
-      deleted: Math.round(deleted.reduce((sum, rows) => sum + rows, 0) / plan.rounds / plan.seconds),
-      idleRounds: deleted.filter(rows => rows === 0).length,
-    })
-    print(all.at(-1)!)
-  }
-  return all
+  const pairs: Pair[] = []
+  for (let round = 0; round < plan.rounds; round++)
+    for (const operation of OPERATIONS) {
+      const without = await beside(plan, site, large, operation, '')
+      const cleaning = await beside(
+        plan,
+        site,
+        large,
+        operation,
+        `select graphile_worker.add_job('clean_up')`,
+      )
+      pairs.push({ operation, without: without.measured, with: cleaning.measured, deleted: cleaning.deleted })
+    }
+  return OPERATIONS.flatMap(operation => {
+    const found = pairs.filter(pair => pair.operation === operation && pair.deleted > 0)
+    if (found.length === 0) {
+      console.log(`\n${operation}: there was nothing left to delete`)
+      return []
+    }
+    const [without, cleaning] = [medianOf(found.map(it => it.without)), medianOf(found.map(it => it.with))]
+    const deleted = Math.round(found.reduce((sum, it) => sum + it.deleted, 0) / found.length)
+    const ratios = ratiosOf(cleaning, without)
+    return [print({ operation, rounds: found.length, without, with: cleaning, ...ratios, deleted })]
+  })
+}
+
+/** A round beside a worker of its own, which does `job`. */
+async function beside(plan: GrowthPlan, site: Site, large: Place, operation: Operation, job: string) {
+  const worker = await site.startWorker(large)
+  const before = await deletedRows(large)
+  await large.query(job)
+  await sleep(500)
+  const measured = await ask(site, large, rest, operation, plan.seconds)
+  await worker.end()
+  return { measured, deleted: (await deletedRows(large)) - before }
 }
 
 /** What was written before has to be relayed first, and would be relayed beside the first rounds. */
@@ -60,16 +77,20 @@ async function drainEvents(site: Site, large: Place): Promise<void> {
   await worker.end()
 }
 
-/** As the statistics have them, which are a second late at most. */
+/** As the statistics have them, which may be a second late. */
 const deletedRows = async ({ query }: Place) => {
+  await sleep(1000)
   const [row] = await query<{ rows: number }>(
     `select sum(n_tup_del)::float8 as rows from pg_stat_user_tables where schemaname in ('auth', 'auth_private')`,
   )
   return row!.rows
 }
 
-function print({ operation, ratio, deleted, idleRounds, ...found }: WithCleanUp): void {
-  const idle = idleRounds > 0 ? `; nothing was left to delete in ${idleRounds} rounds` : ''
-  console.log(`\n${operation} beside the clean-up (${deleted} rows a second${idle}): with ÷ without ${ratio}`)
+function print(found: WithCleanUp): WithCleanUp {
+  const { operation, ratio, processorRatio, deleted, rounds } = found
+  console.log(
+    `\n${operation} beside the clean-up (${deleted} rows a round, ${rounds} rounds): with ÷ without ${ratio}; by processor time ${processorRatio}`,
+  )
   console.table({ without: found.without, with: found.with })
+  return found
 }

@@ -1,7 +1,7 @@
 import { totalmem } from 'node:os'
 import { measureCleanUp, type WithCleanUp } from './clean_up.ts'
 import { type Measured, measure } from './load.ts'
-import { medianOf } from './medians.ts'
+import { medianOf, ratiosOf } from './medians.ts'
 import { graphql, type Operation, operations, type Protocol, rest } from './operations.ts'
 import { makePeople, type Person, signInAll } from './people.ts'
 import { rivalEnv, type Server, type Site, type SiteDatabase, startSite } from './site.ts'
@@ -45,6 +45,8 @@ export interface Compared {
   large: Measured
   /** Requests a second in the large database by those in the small one. */
   ratio: number
+  /** The same of requests a second of processor time, which others on the machine disturb less; null without /proc. */
+  processorRatio: number | null
 }
 
 export interface Growth {
@@ -109,8 +111,8 @@ async function compareAll(plan: GrowthPlan, site: Site, small: Place, large: Pla
         found.large.push(await ask(site, large, protocol, operation, plan.seconds))
       }
       const [ofSmall, ofLarge] = [medianOf(found.small), medianOf(found.large)]
-      const ratio = Number((ofLarge.perSecond / ofSmall.perSecond).toFixed(3))
-      all.push({ operation, protocol: name, small: ofSmall, large: ofLarge, ratio })
+      const ratios = ratiosOf(ofLarge, ofSmall)
+      all.push({ operation, protocol: name, small: ofSmall, large: ofLarge, ...ratios })
       print(all.at(-1)!)
     }
   }
@@ -132,7 +134,7 @@ export const ask = (site: Site, place: Place, protocol: Protocol, operation: Ope
 
 const seconds = (since: number) => Math.round((Date.now() - since) / 1000)
 
-function print({ operation, protocol, small, large, ratio }: Compared): void {
-  console.log(`\n${operation}, ${protocol}: large ÷ small ${ratio}`)
+function print({ operation, protocol, small, large, ratio, processorRatio }: Compared): void {
+  console.log(`\n${operation}, ${protocol}: large ÷ small ${ratio}; by processor time ${processorRatio}`)
   console.table({ small, large })
 }

@@ -16,3 +16,16 @@ export function medianOf(all: Measured[]): Measured {
     errors: all.reduce((sum, one) => sum + one.errors, 0),
   }
 }
+
+const rounded = (value: number) => Number(value.toFixed(3))
+const processorMs = ({ nodeMs, postgresMs }: Measured) =>
+  nodeMs === null || postgresMs === null ? null : nodeMs + postgresMs
+
+/** Requests a second of one by those of the other, and the same of requests a second of processor time. */
+export function ratiosOf(one: Measured, other: Measured) {
+  const [mine, others] = [processorMs(one), processorMs(other)]
+  return {
+    ratio: rounded(one.perSecond / other.perSecond),
+    processorRatio: mine === null || others === null ? null : rounded(others / mine),
+  }
+}

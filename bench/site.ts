@@ -1,5 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +5,9 @@ import pg from 'pg'
 import { startEmbedded } from '../src/db/embedded.ts'
 import { migrate } from '../src/db/migrate.ts'
 import { createLog } from '../src/log.ts'
+import { type Server, startProcess } from './process.ts'
+
+export type { Server }
 
 export const JWT_SECRET = 'a secret of the benchmark, 32 bytes or more'
 export const DATA_KEY = Buffer.alloc(32, 'bench').toString('base64')
@@ -38,12 +39,6 @@ export interface Site extends SiteDatabase {
   /** Starts the service against this WeChat. */
   serve(wechat: string, env?: Record<string, string>): Promise<Server>
   close(): Promise<void>
-}
-
-export interface Server {
-  url: string
-  pid: number
-  end(): Promise<void>
 }
 
 /** Starts a PostgreSQL with a database of its own in a temporary directory. */
@@ -141,38 +136,6 @@ function withDatabase(url: string, name: string): string {
   const other = new URL(url)
   other.pathname = `/${name}`
   return other.href
-}
-
-const URL_IS_SAID = /(?:"url":"|answers at )(http:\/\/[^"\s]+)/
-
-async function startProcess(
-  args: string[],
-  env: Record<string, string>,
-  ready = URL_IS_SAID,
-): Promise<Server> {
-  const child = spawn(process.execPath, ['--no-warnings', ...args], {
-    cwd: new URL('..', import.meta.url),
-    env: { PATH: process.env.PATH!, NODE_ENV: 'production', ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  let output = ''
-  const url = await new Promise<string>((resolve, reject) => {
-    child.once('exit', code => reject(new Error(`${args.join(' ')} ended with ${code}: ${output}`)))
-    // Read on to the end: a request log that nobody reads would stop the server.
-    child.stdout.on('data', chunk => {
-      if (output.length < 100_000) output += chunk
-      const found = ready.exec(output)
-      if (found) resolve(found[1] ?? '')
-    })
-  })
-  return { url, pid: child.pid!, end: () => end(child) }
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const exited = once(child, 'exit')
-  child.kill('SIGTERM')
-  await exited
 }
 
 /** Posts JSON; the answer's JSON, whatever its status. */
