@@ -1,5 +1,6 @@
 import { type Floor, findFloor } from './floor.ts'
 import { type Measured, measure } from './load.ts'
+import { median, medianOf } from './medians.ts'
 import {
   byHand,
   graphql,
@@ -118,23 +119,6 @@ async function startSystems(site: Site): Promise<Record<string, System>> {
     },
     'naive express': { server: await rival('express', site.ownerUrl), protocol: byHand },
     'plain PostGraphile': { server: await rival('postgraphile', site.databaseUrl), protocol: plainGraphql },
-  }
-}
-
-const median = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
-
-/** But errors, of which every one counts. */
-function medianOf(all: Measured[]): Measured {
-  const of = (name: 'perSecond' | 'p50' | 'p99') => median(all.map(one => one[name]))
-  const time = (name: 'nodeMs' | 'postgresMs') =>
-    all.some(one => one[name] === null) ? null : median(all.map(one => one[name]!))
-  return {
-    perSecond: of('perSecond'),
-    p50: of('p50'),
-    p99: of('p99'),
-    nodeMs: time('nodeMs'),
-    postgresMs: time('postgresMs'),
-    errors: all.reduce((sum, one) => sum + one.errors, 0),
   }
 }
 

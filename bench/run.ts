@@ -4,23 +4,41 @@ import { cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { compare, full, quick } from './compare.ts'
 import { findFootprint } from './footprint.ts'
+import { growth } from './growth.ts'
 import { benchHanging } from './hanging.ts'
+import { memory } from './memory.ts'
 import { report } from './report.ts'
 import { versions } from './versions.ts'
 
 // `npm run bench`: everything that is claimed about speed, as ratios to floors of the same run. Not part of the tests.
+
+const { values, positionals } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    /** Of growth: how many users the large database has, and where it is put. */
+    users: { type: 'string' },
+    directory: { type: 'string' },
+  },
+  allowPositionals: true,
+})
 
 /** By the name with which one is asked for: `npm run bench -- hanging`. */
 const benches: Record<string, (isQuick: boolean) => Promise<unknown>> = {
   compare: isQuick => compare(isQuick ? quick : full),
   hanging: benchHanging,
   footprint: findFootprint,
+  growth: isQuick =>
+    growth({
+      users: Number(values.users ?? (isQuick ? 200_000 : 10_000_000)),
+      rounds: 5,
+      seconds: isQuick ? 2 : 5,
+      directory: values.directory,
+    }),
+  memory: isQuick => memory(isQuick ? 1 : 10),
 }
+/** Only who asks for them wants to wait for them: ten million users take some 20 GB, too. */
+const LONG = ['growth', 'memory']
 
-const { values, positionals } = parseArgs({
-  options: { quick: { type: 'boolean', default: false } },
-  allowPositionals: true,
-})
 // `npm run bench -- report` measures nothing.
 if (positionals[0] === 'report') {
   await report()
@@ -33,7 +51,12 @@ if (unknown.length > 0) {
   )
   process.exit(1)
 }
-const asked = positionals.length > 0 ? positionals : values.quick ? ['compare'] : Object.keys(benches)
+const asked =
+  positionals.length > 0
+    ? positionals
+    : values.quick
+      ? ['compare']
+      : Object.keys(benches).filter(name => !LONG.includes(name))
 
 const machine = {
   at: new Date().toISOString(),

@@ -1,12 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import { startEmbedded } from '../src/db/embedded.ts'
 import { migrate } from '../src/db/migrate.ts'
 import { createLog } from '../src/log.ts'
+import { type Server, startProcess } from './process.ts'
+
+export type { Server }
 
 export const JWT_SECRET = 'a secret of the benchmark, 32 bytes or more'
 export const DATA_KEY = Buffer.alloc(32, 'bench').toString('base64')
@@ -15,24 +16,29 @@ export const APPID = 'wx0000000000000000'
 /** Of every server that is measured; the service's default. */
 const POOL_SIZE = '10'
 
-/** What is measured: PostgreSQL, a WeChat and servers, each a process of its own. */
-export interface Site {
+/** A database with the schema, and what bench/rivals/schema.sql adds. */
+export interface SiteDatabase {
   databaseUrl: string
   ownerUrl: string
-  /** The process id of PostgreSQL. */
-  postgres: number
-  /** Starts a process that says its URL in its first lines, and ends with the site. */
-  launch(args: string[], env: Record<string, string>): Promise<Server>
-  /** Starts the service against this WeChat. */
-  serve(wechat: string, env?: Record<string, string>): Promise<Server>
+  /** As the owner; two at once. */
   query<Row extends object>(text: string, values?: unknown[]): Promise<Row[]>
-  close(): Promise<void>
 }
 
-export interface Server {
-  url: string
-  pid: number
-  end(): Promise<void>
+/** What is measured: PostgreSQL, a WeChat and servers, each a process of its own. */
+export interface Site extends SiteDatabase {
+  /** The process id of PostgreSQL. */
+  readonly postgres: number
+  /** Makes another database of the same PostgreSQL. */
+  addDatabase(name: string): Promise<SiteDatabase>
+  /** Starts PostgreSQL anew, with these settings and no others. */
+  restart(settings: Record<string, string>): Promise<void>
+  /** Starts a process that says its URL in its first lines, and ends with the site. */
+  launch(args: string[], env: Record<string, string>): Promise<Server>
+  /** The same of the worker, which has no URL. */
+  startWorker(database: SiteDatabase): Promise<Server>
+  /** Starts the service against this WeChat. */
+  serve(wechat: string, env?: Record<string, string>): Promise<Server>
+  close(): Promise<void>
 }
 
 /** Starts a PostgreSQL with a database of its own in a temporary directory. */
@@ -43,23 +49,57 @@ export async function startSite(directory = tmpdir()): Promise<Site> {
     for (let end = ends.pop(); end; end = ends.pop()) await end()
   }
   try {
-    const embedded = await startEmbedded({ dataDir, log: () => {} })
+    const start = () => startEmbedded({ dataDir, log: () => {} })
+    let embedded = await start()
     ends.push(() => embedded.stop())
-    const { ownerUrl, databaseUrl, pid } = embedded
-    await migrate({ ownerUrl, log: createLog('silent') })
-    const pool = new pg.Pool({ connectionString: ownerUrl, max: 2 })
-    ends.push(() => pool.end())
-    await pool.query(await readFile(new URL('rivals/schema.sql', import.meta.url), 'utf8'))
-    const launch: Site['launch'] = async (args, env) => {
-      const server = await start(args, env)
+    const pools: pg.Pool[] = []
+    ends.push(async () => void (await Promise.all(pools.map(pool => pool.end()))))
+    const { ownerUrl, databaseUrl } = embedded
+    const prepare = async (name: string): Promise<SiteDatabase> => {
+      const [own, web] = [withDatabase(ownerUrl, name), withDatabase(databaseUrl, name)]
+      await migrate({ ownerUrl: own, log: createLog('silent') })
+      const options = '-c maintenance_work_mem=1GB'
+      const pool = new pg.Pool({ connectionString: own, max: 2, options })
+      // A restart ends the ones that are idle.
+      pool.on('error', () => {})
+      pools.push(pool)
+      await pool.query(await readFile(new URL('rivals/schema.sql', import.meta.url), 'utf8'))
+      return {
+        ownerUrl: own,
+        databaseUrl: web,
+        query: async (text, values) => (await pool.query(text, values)).rows,
+      }
+    }
+    const first = await prepare(new URL(ownerUrl).pathname.slice(1))
+    const launch = async (args: string[], env: Record<string, string>, ready?: RegExp) => {
+      const server = await startProcess(args, env, ready)
       ends.push(server.end)
       return server
     }
     return {
-      databaseUrl,
-      ownerUrl,
-      postgres: pid,
-      launch,
+      ...first,
+      get postgres() {
+        return embedded.pid
+      },
+      async addDatabase(name) {
+        await first.query(`create database ${name}`)
+        return prepare(name)
+      },
+      async restart(settings) {
+        await embedded.stop()
+        const lines = Object.entries(settings).map(([name, value]) => `${name} = '${value}'\n`)
+        // What comes last holds; otherwise the file is empty.
+        await writeFile(join(dataDir, 'postgres/postgresql.auto.conf'), lines.join(''))
+        embedded = await start()
+        if (embedded.ownerUrl !== ownerUrl) throw new Error('PostgreSQL had to move to another port')
+      },
+      launch: (args, env) => launch(args, env),
+      startWorker: database =>
+        launch(
+          ['src/main.ts', 'worker'],
+          { DATABASE_OWNER_URL: database.ownerUrl, LOG_LEVEL: 'debug' },
+          /looking for jobs/,
+        ),
       serve: (wechat, env) =>
         launch(['src/main.ts', 'serve'], {
           PORT: '0',
@@ -74,7 +114,6 @@ export async function startSite(directory = tmpdir()): Promise<Site> {
           LOG_LEVEL: 'info',
           ...env,
         }),
-      query: async (text, values) => (await pool.query(text, values)).rows,
       close,
     }
   } catch (error) {
@@ -93,30 +132,10 @@ export const rivalEnv = (databaseUrl: string, wechat: string) => ({
   POOL_SIZE,
 })
 
-async function start(args: string[], env: Record<string, string>): Promise<Server> {
-  const child = spawn(process.execPath, ['--no-warnings', ...args], {
-    cwd: new URL('..', import.meta.url),
-    env: { PATH: process.env.PATH!, NODE_ENV: 'production', ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  let output = ''
-  const url = await new Promise<string>((resolve, reject) => {
-    child.once('exit', code => reject(new Error(`${args.join(' ')} ended with ${code}: ${output}`)))
-    // Read on to the end: a request log that nobody reads would stop the server.
-    child.stdout.on('data', chunk => {
-      if (output.length < 100_000) output += chunk
-      const found = /(?:"url":"|answers at )(http:\/\/[^"\s]+)/.exec(output)?.[1]
-      if (found) resolve(found)
-    })
-  })
-  return { url, pid: child.pid!, end: () => end(child) }
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const exited = once(child, 'exit')
-  child.kill('SIGTERM')
-  await exited
+function withDatabase(url: string, name: string): string {
+  const other = new URL(url)
+  other.pathname = `/${name}`
+  return other.href
 }
 
 /** Posts JSON; the answer's JSON, whatever its status. */
