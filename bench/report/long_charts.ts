@@ -5,7 +5,7 @@ import { GROWTH_AT_LEAST, MEMORY_AT_MOST, millions } from './targets.ts'
 
 // The charts of what takes long to measure: many users, and memory over time.
 
-export function growth({ users, rows }: NonNullable<Results['growth']>['result']): string {
+export function growth({ users, compared: rows }: NonNullable<Results['growth']>['result']): string {
   const name = ({ operation, protocol }: (typeof rows)[number]) => `${operation}, ${protocol}`
   const most = Math.max(1, ...rows.map(row => row.ratio))
   return draw({
@@ -36,7 +36,7 @@ export function growth({ users, rows }: NonNullable<Results['growth']>['result']
                 position: 'insideLeft',
                 fontSize: 11,
                 color: row.protocol === 'GraphQL' ? INK : '#ffffff',
-                formatter: `${row.ratio.toFixed(2)}  ·  ${whole(row.large)} of ${whole(row.small)}`,
+                formatter: `${row.ratio.toFixed(2)}  ·  ${whole(row.large.perSecond)} of ${whole(row.small.perSecond)}`,
               },
             })),
             markLine: line({ xAxis: GROWTH_AT_LEAST }),
@@ -47,7 +47,7 @@ export function growth({ users, rows }: NonNullable<Results['growth']>['result']
   })
 }
 
-export function memory({ samples, highestMiB }: NonNullable<Results['memory']>['result']): string {
+export function memory({ samples, highest }: NonNullable<Results['memory']>['result']): string {
   const last = samples.at(-1)?.[0] ?? 0
   return draw({
     title: 'Memory of the service under load',
@@ -64,7 +64,7 @@ export function memory({ samples, highestMiB }: NonNullable<Results['memory']>['
         yAxis: values({
           min: 0,
           ...bare,
-          max: Math.ceil(Math.max(highestMiB, MEMORY_AT_MOST * 1.1) / 50) * 50,
+          max: Math.ceil(Math.max(highest, MEMORY_AT_MOST * 1.1) / 50) * 50,
         }),
         series: [
           {

@@ -1,5 +1,7 @@
 import type { Comparison, Row } from '../compare.ts'
 import type { Footprint } from '../footprint.ts'
+import type { Growth } from '../growth.ts'
+import type { MemoryUse } from '../memory.ts'
 import type { Versions } from '../versions.ts'
 
 // docs/performance/results.json: what was measured last, as docs/performance.md and its charts show it.
@@ -16,30 +18,10 @@ export interface Run<Result> {
   result: Result
 }
 
-/** How the service is with many users, against few. */
-export interface Growth {
-  users: number
-  sizes: { table: string; bytes: number }[]
-  databaseBytes: number
-  generationSeconds: number
-  /** Requests a second with few and with `users` users. */
-  rows: { operation: string; protocol: string; small: number; large: number; ratio: number }[]
-  /** Requests a second without and with the clean-up at work. */
-  cleanUp: { operation: string; without: number; with: number; ratio: number }[]
-}
-
-export interface Memory {
-  highestMiB: number
-  beginMiB: number
-  endMiB: number
-  /** Seconds since the beginning, and MiB. */
-  samples: [number, number][]
-}
-
 export interface Results {
   compare: Run<Comparison>
   growth?: Run<Growth>
-  memory?: Run<Memory>
+  memory?: Run<MemoryUse>
   footprint?: Run<Footprint>
 }
 

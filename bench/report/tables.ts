@@ -116,35 +116,47 @@ function comparison({ compare }: Results, operation: string): string {
 
 const over = (value: number, other: number | undefined) => (other ? (value / other).toFixed(2) : '–')
 
-const MIB = 2 ** 20
-
 function growth(it: NonNullable<Results['growth']>['result']): string {
   return [
     `### ${millions(it.users)} users`,
-    `Made in ${whole(it.generationSeconds)} s; the database has ${whole(it.databaseBytes / MIB)} MiB, of which ${it.sizes
-      .map(({ table, bytes }) => `\`${table}\` ${whole(bytes / MIB)}`)
-      .join(', ')}.`,
+    `Made in ${whole(it.fillSeconds)} s; the database has ${whole(it.databaseMiB)} MiB, with indexes: ${it.tables
+      .map(({ table, tableMiB, indexesMiB }) => `\`${table}\` ${whole(tableMiB + indexesMiB)}`)
+      .join(', ')}. Both databases are in one PostgreSQL (${Object.entries(it.settings)
+      .map(([name, value]) => `${name} ${value}`)
+      .join(', ')}).`,
     table(
       ['requests a second', 'with 1,000 users', `with ${millions(it.users)}`, 'ratio'],
-      it.rows.map(row => [
+      it.compared.map(row => [
         `${row.operation}, ${row.protocol}`,
-        whole(row.small),
-        whole(row.large),
+        whole(row.small.perSecond),
+        whole(row.large.perSecond),
         row.ratio.toFixed(2),
       ]),
     ),
     table(
-      ['requests a second', 'without clean-up', 'while it runs', 'ratio'],
-      it.cleanUp.map(row => [row.operation, whole(row.without), whole(row.with), row.ratio.toFixed(2)]),
+      ['requests a second', 'without clean-up', 'while it runs', 'ratio', 'rows deleted a round'],
+      it.cleanUp.map(row => [
+        row.operation,
+        whole(row.without.perSecond),
+        whole(row.with.perSecond),
+        row.ratio.toFixed(2),
+        whole(row.deleted),
+      ]),
     ),
     chart('growth', `Requests a second with ${millions(it.users)} users against 1,000`),
   ].join('\n\n')
 }
 
-const memory = ({ highestMiB, beginMiB, endMiB, samples }: NonNullable<Results['memory']>['result']) =>
+const memory = ({
+  highest,
+  atBeginning,
+  atEnd,
+  perSecond,
+  samples,
+}: NonNullable<Results['memory']>['result']) =>
   [
     '### Memory',
-    `Over ${whole((samples.at(-1)?.[0] ?? 0) / 60)} minutes under load: ${whole(beginMiB)} MiB in the beginning, ${whole(highestMiB)} at most, ${whole(endMiB)} in the end.`,
+    `Over ${whole((samples.at(-1)?.[0] ?? 0) / 60)} minutes under load (${whole(perSecond)} requests a second, of all operations by both entrances): ${whole(atBeginning)} MiB in the second minute, ${whole(highest)} at most, ${whole(atEnd)} in the last minute.`,
     chart('memory', 'Memory of the service under load'),
   ].join('\n\n')
 

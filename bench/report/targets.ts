@@ -52,7 +52,7 @@ export const targetsOf = (results: Results): Target[] => [
         : undefined,
     ),
   })),
-  ...(results.growth?.result.rows ?? []).map(({ operation, protocol, ratio }) => ({
+  ...(results.growth?.result.compared ?? []).map(({ operation, protocol, ratio }) => ({
     what: `${operation}, ${protocol}, ${millions(results.growth!.result.users)} users ÷ 1,000 users`,
     wanted: `≥ ${GROWTH_AT_LEAST}`,
     reached: [atLeast(ratio, GROWTH_AT_LEAST)],
@@ -62,7 +62,7 @@ export const targetsOf = (results: Results): Target[] => [
         {
           what: 'memory of the service, MiB at most',
           wanted: `≤ ${MEMORY_AT_MOST}`,
-          reached: [atMost(results.memory.result.highestMiB, MEMORY_AT_MOST, 0)],
+          reached: [atMost(results.memory.result.highest, MEMORY_AT_MOST, 0)],
         },
       ]
     : []),
