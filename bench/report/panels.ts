@@ -11,6 +11,7 @@ const colours: Record<string, string> = {
   'ours, REST': '#067a3e',
   'ours, GraphQL': '#3ec27f',
   'tuned fastify': '#566476',
+  'fastify, our SQL': '#7d8ba0',
   'naive express': '#93a0b0',
   'plain PostGraphile': '#c3cbd5',
   'own SQL alone': '#1f2937',
