@@ -34,5 +34,6 @@ USER node
 EXPOSE 5678
 HEALTHCHECK --interval=10s --timeout=3s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 5678}/health/live`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "bin/postgraphile-wechat.js"]
+# V8 collects late where there is memory: half a gigabyte for what needs a fifth (docs/operations.md, "Memory").
+ENTRYPOINT ["node", "--max-semi-space-size=8", "--heap-growing-percent=60", "bin/postgraphile-wechat.js"]
 CMD ["serve"]
