@@ -57,6 +57,7 @@ create table auth.audit_log_entries (
   constraint audit_log_entries_pkey PRIMARY KEY (id),
   constraint audit_log_entries_no_full_phone CHECK (((details)::text !~ '\+[0-9]{7,}'::text))
 );
+CREATE INDEX audit_log_entries_action_idx ON auth.audit_log_entries USING btree (action, id) WHERE (action <> ALL (ARRAY['user_signed_in'::text, 'user_signed_up'::text, 'user_signed_out'::text, 'phone_bound'::text]));
 CREATE INDEX audit_log_entries_user_id_idx ON auth.audit_log_entries USING btree (user_id, id);
 alter table auth.audit_log_entries enable row level security;
 comment on table auth.audit_log_entries is 'What happened to accounts: appended to, and changed only where a person takes his phone back, whose digits go.';
@@ -95,7 +96,7 @@ create table auth.identities (
   constraint identities_one_per_app_key UNIQUE (user_id, provider, appid),
   constraint identities_provider_id_key UNIQUE (provider, appid, provider_id),
   constraint identities_provider_id_not_empty CHECK ((provider_id <> ''::text))
-);
+) with (autovacuum_vacuum_scale_factor=0.05, autovacuum_analyze_scale_factor=0.05);
 CREATE INDEX identities_provider_id_idx ON auth.identities USING btree (provider_id);
 alter table auth.identities enable row level security;
 comment on table auth.identities is 'An openid in an app, and the user to whom it belongs.';
@@ -165,7 +166,7 @@ create table auth.sessions (
   created_at timestamp with time zone default now() not null,
   refreshed_at timestamp with time zone default now() not null,
   constraint sessions_pkey PRIMARY KEY (id)
-);
+) with (autovacuum_vacuum_scale_factor=0.05, autovacuum_analyze_scale_factor=0.05);
 CREATE INDEX sessions_user_id_idx ON auth.sessions USING btree (user_id);
 alter table auth.sessions enable row level security;
 comment on table auth.sessions is 'A sign-in that has not ended. Ending a session deletes its row.';
@@ -212,7 +213,7 @@ create table auth.users (
   constraint users_phone_is_e164 CHECK ((phone ~ '^\+[1-9][0-9]{4,14}$'::text)),
   constraint users_phone_raw_has_its_phone CHECK (((phone IS NOT NULL) OR (phone_raw IS NULL))),
   constraint users_user_metadata_is_object CHECK ((jsonb_typeof(user_metadata) = 'object'::text))
-);
+) with (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_insert_scale_factor=0.05, autovacuum_analyze_scale_factor=0.02);
 CREATE INDEX users_created_at_idx ON auth.users USING btree (created_at DESC, id) WHERE ((deleted_at IS NULL) AND (merged_into IS NULL));
 CREATE INDEX users_deleted_at_idx ON auth.users USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
 CREATE INDEX users_merged_into_idx ON auth.users USING btree (merged_into) WHERE (merged_into IS NOT NULL);
@@ -369,7 +370,7 @@ create table auth_private.deliveries (
   constraint deliveries_pkey PRIMARY KEY (id),
   constraint deliveries_event_id_webhook_id_key UNIQUE (event_id, webhook_id),
   constraint deliveries_state_is_known CHECK ((state = ANY (ARRAY['waiting'::text, 'failed'::text])))
-);
+) with (autovacuum_vacuum_scale_factor=0.01, autovacuum_vacuum_threshold=1000, autovacuum_vacuum_cost_delay=0);
 CREATE INDEX deliveries_due_idx ON auth_private.deliveries USING btree (webhook_id, due_at, event_id) WHERE (state = 'waiting'::text);
 CREATE INDEX deliveries_failed_idx ON auth_private.deliveries USING btree (webhook_id, id) WHERE (state = 'failed'::text);
 CREATE INDEX deliveries_order_idx ON auth_private.deliveries USING btree (webhook_id, user_id, event_id) WHERE (state = 'waiting'::text);
@@ -400,7 +401,7 @@ create table auth_private.events (
   relayed_at timestamp with time zone,
   constraint events_pkey PRIMARY KEY (id),
   constraint events_type_is_known CHECK ((type = ANY (ARRAY['user.created'::text, 'user.signed_in'::text, 'phone.bound'::text, 'phone.unbound'::text, 'user.merged'::text, 'user.deleted'::text, 'authorization.revoked'::text, 'wechat.budget_warning'::text])))
-);
+) with (autovacuum_vacuum_scale_factor=0.01, autovacuum_analyze_scale_factor=0.02);
 CREATE INDEX events_not_relayed_idx ON auth_private.events USING btree (id) WHERE (relayed_at IS NULL);
 CREATE INDEX events_relayed_at_idx ON auth_private.events USING btree (relayed_at) WHERE (relayed_at IS NOT NULL);
 CREATE INDEX events_with_phone_idx ON auth_private.events USING btree (user_id) WHERE (data ? 'phone'::text);
@@ -445,7 +446,7 @@ create unlogged table auth_private.rate_limits (
   points integer not null,
   ends_at timestamp with time zone not null,
   constraint rate_limits_pkey PRIMARY KEY (key)
-) with (fillfactor=50);
+) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.05, autovacuum_vacuum_cost_delay=0);
 CREATE INDEX rate_limits_ends_at_idx ON auth_private.rate_limits USING btree (ends_at);
 alter table auth_private.rate_limits enable row level security;
 comment on table auth_private.rate_limits is 'How often something was done in the window that runs, by limit and by whom. Emptied by a crash, cleaned by the worker.';
@@ -558,7 +559,7 @@ create table auth_private.wechat_codes (
   constraint wechat_codes_hash_is_sha256 CHECK ((octet_length(code_hash) = 32)),
   constraint wechat_codes_outcome_has_its_time CHECK (((outcome IS NULL) = (redeemed_at IS NULL))),
   constraint wechat_codes_outcome_is_known CHECK ((outcome = ANY (ARRAY['bound'::text, 'phone_exists'::text, 'wechat_phone_unusable'::text, 'wechat_code_invalid'::text])))
-);
+) with (autovacuum_vacuum_scale_factor=0.05);
 CREATE INDEX wechat_codes_created_at_idx ON auth_private.wechat_codes USING btree (created_at);
 CREATE INDEX wechat_codes_user_id_idx ON auth_private.wechat_codes USING btree (user_id);
 alter table auth_private.wechat_codes enable row level security;

@@ -18,6 +18,9 @@ create table auth.identities (
 
 create index identities_provider_id_idx on auth.identities (provider_id);
 
+-- As auth.users.
+alter table auth.identities set (autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
+
 alter table auth.identities enable row level security;
 
 comment on table auth.identities is 'An openid in an app, and the user to whom it belongs.';

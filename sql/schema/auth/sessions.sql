@@ -12,6 +12,9 @@ create table auth.sessions (
 
 create index sessions_user_id_idx on auth.sessions (user_id);
 
+-- As auth.users.
+alter table auth.sessions set (autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
+
 alter table auth.sessions enable row level security;
 
 comment on table auth.sessions is 'A sign-in that has not ended. Ending a session deletes its row.';

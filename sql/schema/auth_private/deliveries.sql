@@ -24,6 +24,9 @@ create index deliveries_due_idx on auth_private.deliveries (webhook_id, due_at, 
 create index deliveries_order_idx on auth_private.deliveries (webhook_id, user_id, event_id) where state = 'waiting';
 create index deliveries_failed_idx on auth_private.deliveries (webhook_id, id) where state = 'failed';
 
+-- As auth.users.
+alter table auth_private.deliveries set (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
+
 alter table auth_private.deliveries enable row level security;
 
 grant select, update (state, due_at, attempts) on auth_private.deliveries to auth_herald;

@@ -19,6 +19,9 @@ create index events_relayed_at_idx on auth_private.events (relayed_at) where rel
 -- Whoever takes his phone back must not wait for a search of all events.
 create index events_with_phone_idx on auth_private.events (user_id) where data ? 'phone';
 
+-- As auth.users.
+alter table auth_private.events set (autovacuum_vacuum_scale_factor = 0.01, autovacuum_analyze_scale_factor = 0.02);
+
 alter table auth_private.events enable row level security;
 
 grant insert (type, user_id, data) on auth_private.events to

@@ -10,6 +10,9 @@ create unlogged table auth_private.rate_limits (
 -- What the worker deletes.
 create index rate_limits_ends_at_idx on auth_private.rate_limits (ends_at);
 
+-- As auth.users.
+alter table auth_private.rate_limits set (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
+
 alter table auth_private.rate_limits enable row level security;
 
 grant select, insert, update on auth_private.rate_limits to auth_limiter;

@@ -26,6 +26,9 @@ create index wechat_codes_user_id_idx on auth_private.wechat_codes (user_id);
 -- What the worker deletes.
 create index wechat_codes_created_at_idx on auth_private.wechat_codes (created_at);
 
+-- As auth.users.
+alter table auth_private.wechat_codes set (autovacuum_vacuum_scale_factor = 0.05);
+
 alter table auth_private.wechat_codes enable row level security;
 
 -- For the numbers of /metrics.
