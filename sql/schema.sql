@@ -38,7 +38,6 @@
 \ir schema/auth_holder.sql
 \ir schema/auth_private/merging_users.sql
 \ir schema/auth_merger.sql
-\ir schema/auth_private/set_caller.sql
 \ir schema/auth_private/enter_session.sql
 \ir schema/auth_private/hold_session.sql
 \ir schema/auth_private/get_user.sql

@@ -1,27 +1,4 @@
 -- Fewer statements, and plans that are made once a connection.
-create function auth_private.set_caller(p_session_id uuid, p_user auth.users) returns auth.users
-language plpgsql volatile
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  if p_user.id is null or p_user.deleted_at is not null then
-    raise exception 'This session has ended' using errcode = 'WX003', hint = 'Sign in again.';
-  end if;
-  if p_user.banned_until > now() then
-    raise exception 'This user is banned' using errcode = 'WX004';
-  end if;
-  perform set_config('request.jwt.claims', jsonb_build_object(
-    'session_id', p_session_id, 'sub', p_user.id, 'role', 'authenticated')::text, true);
-  return p_user;
-end
-$$;
-
-revoke all on function auth_private.set_caller(uuid, auth.users) from public;
-grant execute on function auth_private.set_caller(uuid, auth.users) to auth_keeper, auth_holder, auth_binder;
-
-comment on function auth_private.set_caller(uuid, auth.users) is
-  'Makes the user of this session the caller for the rest of the transaction, and answers him. Raises session_not_found (WX003), for nobody too, and user_banned (WX004).';
-
 create or replace function auth_private.enter_session(p_session_id uuid) returns auth.users
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -30,8 +7,18 @@ declare
   v_user auth.users;
 begin
   perform set_config('request.jwt.claims', jsonb_build_object('session_id', p_session_id)::text, true);
+
   select u.* into v_user from auth.sessions s join auth.users u on u.id = s.user_id where s.id = p_session_id;
-  return auth_private.set_caller(p_session_id, v_user);
+  if not found or v_user.deleted_at is not null then
+    raise exception 'This session has ended' using errcode = 'WX003', hint = 'Sign in again.';
+  end if;
+  if v_user.banned_until > now() then
+    raise exception 'This user is banned' using errcode = 'WX004';
+  end if;
+
+  perform set_config('request.jwt.claims', jsonb_build_object(
+    'session_id', p_session_id, 'sub', v_user.id, 'role', 'authenticated')::text, true);
+  return v_user;
 end
 $$;
 
@@ -41,21 +28,24 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_user auth.users;
+  v_locked uuid;
 begin
   perform set_config('request.jwt.claims', jsonb_build_object('session_id', p_session_id)::text, true);
-  -- Locks are taken in the order in which they are named. Nothing is found where he was merged into another one while his lock was
-  -- waited for: then that one is to be locked, now that the session is his.
-  for v_attempt in 1 .. 100 loop
+  loop
+    -- In the order in which they are named.
     if p_to_write then
-      select u.* into v_user from auth.sessions s join auth.users u on u.id = s.user_id
+      select u.id into v_locked from auth.sessions s join auth.users u on u.id = s.user_id
       where s.id = p_session_id for no key update of u for key share of s;
     else
-      select u.* into v_user from auth.sessions s join auth.users u on u.id = s.user_id
+      select u.id into v_locked from auth.sessions s join auth.users u on u.id = s.user_id
       where s.id = p_session_id for key share of u for key share of s;
     end if;
-    exit when found or auth_private.session_user_id() is null;
+    -- Read anew: "for key share" answers the row as it was, also where a merge has given the session to another user while the lock
+    -- was waited for. Then that one is to be locked.
+    v_user := auth_private.enter_session(p_session_id);
+    exit when v_user.id = v_locked;
   end loop;
-  return auth_private.set_caller(p_session_id, v_user);
+  return v_user;
 end
 $$;
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 import { everyRound } from '../support/rounds.ts'
 import { servers } from '../support/servers.ts'
@@ -254,6 +255,36 @@ describe.each(servers)('on $name', server => {
     )
     expect((await db.rows('select from auth.identities where user_id = $1', [ids[3]])).length).toBe(4)
     expect((await db.rows('select from auth.sessions where user_id = $1', [ids[3]])).length).toBe(4)
+  })
+
+  test.each<[string, string, string]>([
+    [
+      'a claim',
+      `select from auth_private.wechat_claim_code($1, array[sha256('merged')], 'wx', gen_random_uuid(), 1000)`,
+      `select user_id from auth_private.wechat_codes where code_hash = sha256('merged')`,
+    ],
+    [
+      'a write',
+      `select auth_private.update_user($1, '{"merged": true}')`,
+      `select id as user_id from auth.users where user_metadata ->> 'merged' = 'true'`,
+    ],
+  ])('%s that waited for a merge is the survivor’s', async (_what, statement, written) => {
+    const [from, into] = await createTwo()
+    const session = await db.row<{ id: string }>('select id from auth.sessions where user_id = $1', [from.id])
+    const merging = await fixture.admin.connect()
+    try {
+      await merging.query('begin')
+      await merging.query(`select auth.admin_merge_users($1, $2, 'he asked')`, [from.id, into.id])
+      const waiting = db.rows(statement, [session.id])
+      const waits = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+      while ((await db.rows(waits)).length === 0) await sleep(5)
+      await merging.query('commit')
+      await waiting
+    } finally {
+      merging.release()
+    }
+    expect(await db.rows(written)).toEqual([{ user_id: into.id }])
+    await db.rows(`delete from auth_private.wechat_codes where code_hash = sha256('merged')`)
   })
 
   test.each(everyRound)('merges that cross, and chains, wait for one another (round %i)', async () => {

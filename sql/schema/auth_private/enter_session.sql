@@ -6,8 +6,18 @@ declare
   v_user auth.users;
 begin
   perform set_config('request.jwt.claims', jsonb_build_object('session_id', p_session_id)::text, true);
+
   select u.* into v_user from auth.sessions s join auth.users u on u.id = s.user_id where s.id = p_session_id;
-  return auth_private.set_caller(p_session_id, v_user);
+  if not found or v_user.deleted_at is not null then
+    raise exception 'This session has ended' using errcode = 'WX003', hint = 'Sign in again.';
+  end if;
+  if v_user.banned_until > now() then
+    raise exception 'This user is banned' using errcode = 'WX004';
+  end if;
+
+  perform set_config('request.jwt.claims', jsonb_build_object(
+    'session_id', p_session_id, 'sub', v_user.id, 'role', 'authenticated')::text, true);
+  return v_user;
 end
 $$;
 

@@ -6,21 +6,24 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_user auth.users;
+  v_locked uuid;
 begin
   perform set_config('request.jwt.claims', jsonb_build_object('session_id', p_session_id)::text, true);
-  -- Locks are taken in the order in which they are named. Nothing is found where he was merged into another one while his lock was
-  -- waited for: then that one is to be locked, now that the session is his.
-  for v_attempt in 1 .. 100 loop
+  loop
+    -- In the order in which they are named.
     if p_to_write then
-      select u.* into v_user from auth.sessions s join auth.users u on u.id = s.user_id
+      select u.id into v_locked from auth.sessions s join auth.users u on u.id = s.user_id
       where s.id = p_session_id for no key update of u for key share of s;
     else
-      select u.* into v_user from auth.sessions s join auth.users u on u.id = s.user_id
+      select u.id into v_locked from auth.sessions s join auth.users u on u.id = s.user_id
       where s.id = p_session_id for key share of u for key share of s;
     end if;
-    exit when found or auth_private.session_user_id() is null;
+    -- Read anew: "for key share" answers the row as it was, also where a merge has given the session to another user while the lock
+    -- was waited for. Then that one is to be locked.
+    v_user := auth_private.enter_session(p_session_id);
+    exit when v_user.id = v_locked;
   end loop;
-  return auth_private.set_caller(p_session_id, v_user);
+  return v_user;
 end
 $$;
 
