@@ -1323,7 +1323,6 @@ CREATE OR REPLACE FUNCTION auth_private.access_token_claims(p_session_id uuid, p
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
- SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 declare
   v_user auth.users;
@@ -2089,7 +2088,6 @@ CREATE OR REPLACE FUNCTION auth_private.get_user(p_session_id uuid)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
- SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 begin
   return auth_private.user_json(auth_private.enter_session(p_session_id));
@@ -2670,7 +2668,6 @@ CREATE OR REPLACE FUNCTION auth_private.refresh_session(p_session_id uuid, p_cou
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
- SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 declare
   v_session auth.sessions;
@@ -2827,7 +2824,6 @@ CREATE OR REPLACE FUNCTION auth_private.request_claims(p_claims jsonb)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
- SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 declare
   v_user auth.users;
@@ -3228,7 +3224,6 @@ CREATE OR REPLACE FUNCTION auth_private.wechat_bind_phone(p_session_id uuid, p_c
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
- SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 declare
   v_user auth.users;
@@ -3341,7 +3336,6 @@ CREATE OR REPLACE FUNCTION auth_private.wechat_claim_code(p_session_id uuid, p_c
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
- SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 declare
   v_user auth.users;
@@ -3601,7 +3595,6 @@ CREATE OR REPLACE FUNCTION auth_private.wechat_sign_in(p_appid text, p_openid te
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
- SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 declare
   v_user auth.users;

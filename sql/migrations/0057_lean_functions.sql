@@ -1,4 +1,4 @@
--- Fewer statements, and plans that are made once a connection.
+-- Fewer statements.
 create or replace function auth_private.enter_session(p_session_id uuid) returns auth.users
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -52,7 +52,6 @@ $$;
 create or replace function auth_private.get_user(p_session_id uuid) returns jsonb
 language plpgsql security definer volatile
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
 as $$
 begin
   return auth_private.user_json(auth_private.enter_session(p_session_id));
@@ -62,7 +61,6 @@ $$;
 create or replace function auth_private.request_claims(p_claims jsonb) returns text
 language plpgsql security definer volatile
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_user auth.users;
@@ -83,7 +81,6 @@ create or replace function auth_private.refresh_session(
 )
 language plpgsql security definer volatile
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_session auth.sessions;
@@ -131,7 +128,6 @@ $$;
 create or replace function auth_private.access_token_claims(p_session_id uuid, p_token jsonb) returns jsonb
 language plpgsql security definer volatile
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_user auth.users;
@@ -162,7 +158,6 @@ create or replace function auth_private.wechat_sign_in(
 )
 language plpgsql security definer volatile
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_user auth.users;
@@ -265,7 +260,6 @@ create or replace function auth_private.wechat_claim_code(
 )
 language plpgsql security definer volatile
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_user auth.users;
@@ -317,7 +311,6 @@ create or replace function auth_private.wechat_bind_phone(
 )
 language plpgsql security definer volatile
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_user auth.users;

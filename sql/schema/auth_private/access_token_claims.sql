@@ -2,7 +2,6 @@
 create function auth_private.access_token_claims(p_session_id uuid, p_token jsonb) returns jsonb
 language plpgsql security definer volatile
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_user auth.users;

@@ -1,7 +1,6 @@
 create function auth_private.get_user(p_session_id uuid) returns jsonb
 language plpgsql security definer volatile
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
 as $$
 begin
   return auth_private.user_json(auth_private.enter_session(p_session_id));

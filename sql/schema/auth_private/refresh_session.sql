@@ -4,7 +4,6 @@ create function auth_private.refresh_session(
 )
 language plpgsql security definer volatile
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_session auth.sessions;

@@ -1,7 +1,6 @@
 create function auth_private.request_claims(p_claims jsonb) returns text
 language plpgsql security definer volatile
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_user auth.users;

@@ -8,7 +8,6 @@ create function auth_private.wechat_bind_phone(
 )
 language plpgsql security definer volatile
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_user auth.users;

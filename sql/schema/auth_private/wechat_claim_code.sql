@@ -5,7 +5,6 @@ create function auth_private.wechat_claim_code(
 )
 language plpgsql security definer volatile
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_user auth.users;
