@@ -57,7 +57,6 @@ create table auth.audit_log_entries (
   constraint audit_log_entries_pkey PRIMARY KEY (id),
   constraint audit_log_entries_no_full_phone CHECK (((details)::text !~ '\+[0-9]{7,}'::text))
 );
-CREATE INDEX audit_log_entries_action_idx ON auth.audit_log_entries USING btree (action, id) WHERE (action <> ALL (ARRAY['user_signed_in'::text, 'user_signed_up'::text, 'user_signed_out'::text, 'phone_bound'::text]));
 CREATE INDEX audit_log_entries_user_id_idx ON auth.audit_log_entries USING btree (user_id, id);
 alter table auth.audit_log_entries enable row level security;
 comment on table auth.audit_log_entries is 'What happened to accounts: appended to, and changed only where a person takes his phone back, whose digits go.';

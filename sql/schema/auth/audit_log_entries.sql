@@ -12,9 +12,6 @@ create table auth.audit_log_entries (
 );
 
 create index audit_log_entries_user_id_idx on auth.audit_log_entries (user_id, id);
--- For the list of what is rare; what happens all the time is found soon without, and would cost each sign-in an entry.
-create index audit_log_entries_action_idx on auth.audit_log_entries (action, id)
-  where action not in ('user_signed_in', 'user_signed_up', 'user_signed_out', 'phone_bound');
 
 alter table auth.audit_log_entries enable row level security;
 
