@@ -156,7 +156,7 @@ const memory = ({
 }: NonNullable<Results['memory']>['result']) =>
   [
     '### Memory',
-    `Over ${whole((samples.at(-1)?.[0] ?? 0) / 60)} minutes under load (${whole(perSecond)} requests a second, of all operations by both entrances): ${whole(atBeginning)} MiB in the second minute, ${whole(highest)} at most, ${whole(atEnd)} in the last minute.`,
+    `Over ${whole(samples.at(-1)?.[0] ?? 0)} s of load (${whole(perSecond)} requests a second, of all operations by both entrances): ${whole(atBeginning)} MiB in the beginning, when everything has been compiled, ${whole(highest)} at most, ${whole(atEnd)} in the end.`,
     chart('memory', 'Memory of the service under load'),
   ].join('\n\n')
 
