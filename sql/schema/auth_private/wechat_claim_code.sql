@@ -16,13 +16,12 @@ begin
   v_user := auth_private.hold_session(p_session_id, p_to_write => false);
 
   loop
-    insert into auth_private.wechat_codes (code_hash, appid, user_id, claim_id, claimed_until)
-    select p_code_hashes[1], p_appid, v_user.id, p_claim_id, v_until
-    where not exists (select from auth_private.wechat_codes c where c.code_hash = any (p_code_hashes))
-    on conflict do nothing;
-    exit when found;
     select * into v_code from auth_private.wechat_codes c where c.code_hash = any (p_code_hashes) limit 1;
-    if v_code.outcome is not null then
+    if not found then
+      insert into auth_private.wechat_codes (code_hash, appid, user_id, claim_id, claimed_until)
+      values (p_code_hashes[1], p_appid, v_user.id, p_claim_id, v_until)
+      on conflict do nothing;
+    elsif v_code.outcome is not null then
       -- Read again: the bind that wrote the outcome may have changed the user after he was read above.
       v_user := auth_private.enter_session(p_session_id);
       state := 'done';

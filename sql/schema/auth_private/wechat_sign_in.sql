@@ -65,15 +65,22 @@ begin
 
     -- Locked: he was deleted, or this openid was unlinked from him, this very moment? Whoever signs in now is another.
     perform from auth.users u where u.id = v_user_id for no key update;
-    exit when auth_private.signing_user_id() is not distinct from v_user_id;
+    continue when auth_private.signing_user_id() is distinct from v_user_id;
+    update auth.users u
+    set last_sign_in_at = now(),
+        updated_at = now(),
+        -- A unionid that arrives later is noted, unless another living user has it and could not be joined.
+        wechat_unionid = case
+          when u.wechat_unionid is null and not exists (
+            select from auth.users o
+            where o.wechat_unionid = p_unionid and o.deleted_at is null and o.merged_into is null
+          ) then p_unionid
+          else u.wechat_unionid
+        end
+    where u.id = v_user_id
+    returning * into v_user;
+    exit when found;
   end loop;
-  -- A unionid that arrives later is noted, unless another living user has it and could not be joined.
-  if p_unionid is not null then
-    update auth.users u set wechat_unionid = p_unionid
-    where u.id = v_user_id and u.wechat_unionid is null and not exists (
-      select from auth.users o where o.wechat_unionid = p_unionid and o.deleted_at is null and o.merged_into is null);
-  end if;
-  update auth.users u set last_sign_in_at = now(), updated_at = now() where u.id = v_user_id returning * into v_user;
   if v_user.banned_until > now() or v_user.deleted_at is not null then
     raise exception 'This user is banned' using errcode = 'WX004';
   end if;
