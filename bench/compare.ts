@@ -105,7 +105,7 @@ const floorOf = (floor: Floor, operation: Operation, connections: number, second
   floor.measure(operation, Math.min(connections, 32), seconds)
 
 async function startSystems(site: Site): Promise<Record<string, System>> {
-  const wechat = (await site.launch(['bench/rivals/wechat.ts'], rivalEnv(site.databaseUrl, ''))).url
+  const wechat = (await site.launch(['bench/rivals/wechat.ts'], {})).url
   const rival = (file: string, url: string, env = {}) =>
     site.launch([`bench/rivals/${file}.ts`], { ...rivalEnv(url, wechat), ...env })
   const service = await site.serve(wechat)

@@ -6,9 +6,10 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import { statements } from '../src/db/statements.ts'
+import { APPID } from './keys.ts'
 import type { Operation } from './operations.ts'
 import { SESSION_ID } from './people.ts'
-import { APPID, type Site } from './site.ts'
+import type { Site } from './site.ts'
 
 // The floor: the service's own statements, with nothing before PostgreSQL. By pgbench, where it is installed; otherwise by
 // prepared statements over the driver, from several threads.

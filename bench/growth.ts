@@ -4,7 +4,7 @@ import { type Measured, measure } from './load.ts'
 import { medianOf, ratiosOf } from './medians.ts'
 import { graphql, type Operation, operations, type Protocol, rest } from './operations.ts'
 import { makePeople, type Person, signInAll } from './people.ts'
-import { rivalEnv, type Server, type Site, type SiteDatabase, startSite } from './site.ts'
+import { type Server, type Site, type SiteDatabase, startSite } from './site.ts'
 import { sizesOf, type TableSize } from './sizes.ts'
 
 // Do ten million users cost more than a thousand? Two databases of one PostgreSQL, so of the same settings, memory and disk, each
@@ -81,7 +81,7 @@ export async function growth(plan: GrowthPlan): Promise<Growth> {
     console.table(tables)
     await site.restart(SETTINGS)
 
-    const wechat = (await site.launch(['bench/rivals/wechat.ts'], rivalEnv(site.databaseUrl, ''))).url
+    const wechat = (await site.launch(['bench/rivals/wechat.ts'], {})).url
     const placeOf = async (database: SiteDatabase, count: number, step: number): Promise<Place> => ({
       ...database,
       service: await site.serve(wechat, { DATABASE_URL: database.databaseUrl }),

@@ -3,7 +3,7 @@ import autocannon from 'autocannon'
 import { median } from './medians.ts'
 import { graphql, operations, requestOf, rest } from './operations.ts'
 import { makePeople, type Person, signInAll } from './people.ts'
-import { rivalEnv, startSite } from './site.ts'
+import { startSite } from './site.ts'
 
 // How much memory the service takes under load that lasts: all operations by both entrances, mixed.
 
@@ -27,7 +27,7 @@ export async function memory(minutes: number): Promise<MemoryUse> {
   const site = await startSite()
   try {
     await makePeople(site, USERS)
-    const wechat = (await site.launch(['bench/rivals/wechat.ts'], rivalEnv(site.databaseUrl, ''))).url
+    const wechat = (await site.launch(['bench/rivals/wechat.ts'], {})).url
     const service = await site.serve(wechat)
     const people = await signInAll(USERS, 1)
     console.log(`${residentMiB(service.pid)} MiB before the first request`)

@@ -1,4 +1,5 @@
-import { type Person, refreshTokens } from './people.ts'
+import { refreshTokens } from './keys.ts'
+import type { Person } from './people.ts'
 
 /** What is measured, by the name under which the tables have it. */
 export const operations = ['bind', 'sign-in', 'current user', 'refresh'] as const

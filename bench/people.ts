@@ -1,8 +1,8 @@
-import { createHash, hkdfSync } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { createTokens } from '../src/tokens/jwt.ts'
-import { createRefreshTokens } from '../src/tokens/refresh_token.ts'
 import { fill } from './bulk.ts'
-import { APPID, DATA_KEY, JWT_SECRET, SITE_URL, type SiteDatabase } from './site.ts'
+import { APPID, ISSUER, JWT_SECRET } from './keys.ts'
+import type { SiteDatabase } from './site.ts'
 
 // Users by their number: whoever knows that knows their ids, openid and tokens, so nobody has to sign in first.
 
@@ -96,7 +96,7 @@ export async function signInAll(count: number, step: number): Promise<Person[]> 
     secret: JWT_SECRET,
     signingKey: undefined,
     verificationKeys: [],
-    issuer: `${SITE_URL}/auth/v1`,
+    issuer: ISSUER,
     expiry: 86_400,
     anonKey: '',
     serviceRoleKey: '',
@@ -111,8 +111,3 @@ export async function signInAll(count: number, step: number): Promise<Person[]> 
     }),
   )
 }
-
-/** By the key that src/config.ts makes of DATA_KEY. */
-export const refreshTokens = createRefreshTokens([
-  Buffer.from(hkdfSync('sha256', DATA_KEY, '', 'postgraphile-wechat data key', 32)),
-])

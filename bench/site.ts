@@ -5,14 +5,11 @@ import pg from 'pg'
 import { startEmbedded } from '../src/db/embedded.ts'
 import { migrate } from '../src/db/migrate.ts'
 import { createLog } from '../src/log.ts'
+import { APPID, DATA_KEY, JWT_SECRET, SITE_URL } from './keys.ts'
 import { type Server, startProcess } from './process.ts'
 
 export type { Server }
 
-export const JWT_SECRET = 'a secret of the benchmark, 32 bytes or more'
-export const DATA_KEY = Buffer.alloc(32, 'bench').toString('base64')
-export const SITE_URL = 'http://bench.test'
-export const APPID = 'wx0000000000000000'
 /** As the image starts it (Dockerfile). */
 const HEAP = ['--max-semi-space-size=8', '--heap-growing-percent=60']
 /** Of every server that is measured; the service's default. */
@@ -128,9 +125,6 @@ export async function startSite(directory = tmpdir()): Promise<Site> {
 export const rivalEnv = (databaseUrl: string, wechat: string) => ({
   DATABASE_URL: databaseUrl,
   WECHAT_API_URL: wechat,
-  JWT_SECRET,
-  DATA_KEY,
-  ISSUER: `${SITE_URL}/auth/v1`,
   POOL_SIZE,
 })
 

@@ -1,19 +1,12 @@
-import { createHash, hkdfSync } from 'node:crypto'
-import { createRefreshTokens } from '../../src/tokens/refresh_token.ts'
+import { createHash } from 'node:crypto'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { APPID } from '../keys.ts'
 
 // What every comparison needs and none is measured by.
 
 /** What bench/site.ts tells a comparison. */
-export const env = process.env as Record<
-  'DATABASE_URL' | 'JWT_SECRET' | 'WECHAT_API_URL' | 'ISSUER' | 'DATA_KEY' | 'POOL_SIZE',
-  string
->
-export const APPID = 'wx0000000000000000'
-
-/** The same refresh tokens as ours (src/config.ts), so that all can rotate the same sessions. */
-export const refreshTokens = createRefreshTokens([
-  Buffer.from(hkdfSync('sha256', env.DATA_KEY, '', 'postgraphile-wechat data key', 32)),
-])
+export const env = process.env as Record<'DATABASE_URL' | 'WECHAT_API_URL' | 'POOL_SIZE', string>
 
 export const hashOf = (code: string) => createHash('sha256').update(`${APPID}:${code}`).digest()
 
@@ -24,4 +17,8 @@ export interface Phone {
 }
 export const e164 = ({ countryCode, purePhoneNumber }: Phone) => `+${countryCode}${purePhoneNumber}`
 
+/** Tells bench/site.ts where the server is. */
 export const listening = (url: string) => process.stdout.write(`${JSON.stringify({ url })}\n`)
+
+export const listen = (server: Server) =>
+  server.listen(0, '127.0.0.1', () => listening(`http://127.0.0.1:${(server.address() as AddressInfo).port}`))

@@ -1,27 +1,14 @@
-import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:http'
 import express, { type Request } from 'express'
 import jwt from 'jsonwebtoken'
 import pg from 'pg'
-import { APPID, e164, env, hashOf, listening, type Phone, refreshTokens } from './common.ts'
+import { APPID, ISSUER, JWT_SECRET, refreshTokens } from '../keys.ts'
+import { e164, env, hashOf, listen, type Phone } from './common.ts'
+import { ask, token } from './naive_wechat.ts'
 
 // What most people write first: express, the platform's fetch, a transaction of plain statements.
 
 const pool = new pg.Pool({ connectionString: env.DATABASE_URL, max: Number(env.POOL_SIZE) })
-
-async function ask(path: string, body?: object) {
-  const answer = await fetch(env.WECHAT_API_URL + path, {
-    method: body ? 'POST' : 'GET',
-    ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
-  })
-  return (await answer.json()) as Record<string, unknown>
-}
-
-let accessToken: string | undefined
-async function token() {
-  accessToken ??= (await ask('/cgi-bin/stable_token', { grant_type: 'client_credential', appid: APPID }))
-    .access_token as string
-  return accessToken
-}
 
 async function inTransaction<Result>(work: (client: pg.PoolClient) => Promise<Result>): Promise<Result> {
   const client = await pool.connect()
@@ -39,8 +26,8 @@ async function inTransaction<Result>(work: (client: pg.PoolClient) => Promise<Re
 }
 
 const sessionIdOf = (req: Request) => {
-  const claims = jwt.verify(req.get('authorization')!.slice(7), env.JWT_SECRET, {
-    issuer: env.ISSUER,
+  const claims = jwt.verify(req.get('authorization')!.slice(7), JWT_SECRET, {
+    issuer: ISSUER,
     audience: 'authenticated',
   })
   return (claims as jwt.JwtPayload).session_id as string
@@ -62,8 +49,8 @@ async function withIdentities(db: pg.Pool | pg.PoolClient, user: { id: string })
 }
 
 const tokens = (sessionId: string, counter: bigint, user: { id: string }) => ({
-  access_token: jwt.sign({ sub: user.id, role: 'authenticated', session_id: sessionId }, env.JWT_SECRET, {
-    issuer: env.ISSUER,
+  access_token: jwt.sign({ sub: user.id, role: 'authenticated', session_id: sessionId }, JWT_SECRET, {
+    issuer: ISSUER,
     audience: 'authenticated',
     expiresIn: 3600,
   }),
@@ -156,6 +143,4 @@ app.post('/refresh', async (req, res) => {
   res.json(session)
 })
 
-const server = app.listen(0, '127.0.0.1', () =>
-  listening(`http://127.0.0.1:${(server.address() as AddressInfo).port}`),
-)
+listen(createServer(app))

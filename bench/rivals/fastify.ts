@@ -1,7 +1,8 @@
 import { createSigner, createVerifier } from 'fast-jwt'
 import Fastify, { type FastifyRequest } from 'fastify'
 import { Pool as Connections } from 'undici'
-import { APPID, env, listening, type Phone, refreshTokens } from './common.ts'
+import { APPID, ISSUER, JWT_SECRET, refreshTokens } from '../keys.ts'
+import { env, listening, type Phone } from './common.ts'
 import { bench, type Opened, ours } from './fastify_sql.ts'
 
 // The best route that an expert would write by hand: fastify, undici over kept-alive connections, verified tokens
@@ -10,9 +11,9 @@ import { bench, type Opened, ours } from './fastify_sql.ts'
 
 const sql = process.env.SQL === 'ours' ? ours : bench
 const wechat = new Connections(env.WECHAT_API_URL, { connections: 128 })
-const options = { key: env.JWT_SECRET, allowedIss: env.ISSUER, allowedAud: 'authenticated', cache: 10_000 }
+const options = { key: JWT_SECRET, allowedIss: ISSUER, allowedAud: 'authenticated', cache: 10_000 }
 const verify = createVerifier(options)
-const sign = createSigner({ key: env.JWT_SECRET, algorithm: 'HS256' })
+const sign = createSigner({ key: JWT_SECRET, algorithm: 'HS256' })
 
 async function ask(path: string, body?: object) {
   const answer = await wechat.request({
@@ -40,7 +41,7 @@ const sessionOf = ({ headers }: FastifyRequest): string => {
 const tokens = ({ sessionId, counter, user, claims }: Opened) => {
   const iat = Math.floor(Date.now() / 1000)
   return {
-    access_token: sign({ iss: env.ISSUER, aud: 'authenticated', iat, exp: iat + 3600, ...claims }),
+    access_token: sign({ iss: ISSUER, aud: 'authenticated', iat, exp: iat + 3600, ...claims }),
     refresh_token: refreshTokens.make(sessionId, counter),
     token_type: 'bearer',
     expires_in: 3600,

@@ -1,5 +1,4 @@
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import express from 'express'
 import jwt from 'jsonwebtoken'
 import { postgraphile } from 'postgraphile'
@@ -9,29 +8,16 @@ import { access, context, type FieldArgs, list, object, type Step } from 'postgr
 import { grafserv } from 'postgraphile/grafserv/express/v4'
 import { PostGraphileAmberPreset } from 'postgraphile/presets/amber'
 import { extendSchema } from 'postgraphile/utils'
-import { APPID, e164, env, hashOf, listening, type Phone, refreshTokens } from './common.ts'
+import { APPID, ISSUER, JWT_SECRET, refreshTokens } from '../keys.ts'
+import { e164, env, hashOf, listen, type Phone } from './common.ts'
+import { ask, token } from './naive_wechat.ts'
 
 // PostGraphile as its manual shows it: claims by pgSettings, mutations by extendSchema, each with a transaction, and `user`
 // as a resource that is selected afterwards.
 
-async function ask(path: string, body?: object) {
-  const answer = await fetch(env.WECHAT_API_URL + path, {
-    method: body ? 'POST' : 'GET',
-    ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
-  })
-  return (await answer.json()) as Record<string, unknown>
-}
-
-let accessToken: string | undefined
-async function token() {
-  accessToken ??= (await ask('/cgi-bin/stable_token', { grant_type: 'client_credential', appid: APPID }))
-    .access_token as string
-  return accessToken
-}
-
 const sign = (sessionId: string, userId: string) =>
-  jwt.sign({ sub: userId, role: 'authenticated', session_id: sessionId }, env.JWT_SECRET, {
-    issuer: env.ISSUER,
+  jwt.sign({ sub: userId, role: 'authenticated', session_id: sessionId }, JWT_SECRET, {
+    issuer: ISSUER,
     audience: 'authenticated',
     expiresIn: 3600,
   })
@@ -131,7 +117,7 @@ const instance = postgraphile({
     context({ node }: Partial<Grafast.RequestContext>) {
       const bearer = node?.req.headers.authorization
       if (!bearer) return { pgSettings: { role: 'anon' } }
-      const claims = jwt.verify(bearer.slice(7), env.JWT_SECRET, { issuer: env.ISSUER }) as jwt.JwtPayload
+      const claims = jwt.verify(bearer.slice(7), JWT_SECRET, { issuer: ISSUER }) as jwt.JwtPayload
       return {
         sessionId: claims.session_id,
         userId: claims.sub,
@@ -150,4 +136,4 @@ const instance = postgraphile({
 const app = express()
 const server = createServer(app)
 await instance.createServ(grafserv).addTo(app, server)
-server.listen(0, '127.0.0.1', () => listening(`http://127.0.0.1:${(server.address() as AddressInfo).port}`))
+listen(server)

@@ -1,6 +1,6 @@
 import { createServer, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { APPID, listening } from './common.ts'
+import { APPID } from '../keys.ts'
+import { listen } from './common.ts'
 
 // WeChat without latency, quotas or memory: a code says itself what it stands for, `p<phone>.<nonce>` or `o<openid>.<nonce>`.
 
@@ -26,4 +26,4 @@ const server = createServer((req, res) => {
   })
 })
 server.keepAliveTimeout = 60_000
-server.listen(0, '127.0.0.1', () => listening(`http://127.0.0.1:${(server.address() as AddressInfo).port}`))
+listen(server)
