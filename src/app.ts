@@ -11,6 +11,7 @@ import { wechatPreset } from './graphql/preset.ts'
 import { healthRouter } from './health.ts'
 import { type Logger, maskPhones, requestStore } from './log.ts'
 import { measureRequests, metricsRouter } from './metrics/routes.ts'
+import type { Playground } from './playground/index.ts'
 import { pushRouter } from './push/routes.ts'
 import { allowOrigins } from './rest/cors.ts'
 import { errorHandler, nothingHere } from './rest/errors.ts'
@@ -24,16 +25,26 @@ export interface App {
   release(): Promise<void>
 }
 
-/** The web service: REST under /auth/v1, GraphQL, health, metrics, and in development the simulator. */
+export interface AppOptions {
+  /** Stands in for WeChat, under /simulator. */
+  simulator?: Simulator | undefined
+  /** A phone in the browser, at /. */
+  playground?: Playground | undefined
+}
+
+/** The web service: REST under /auth/v1, GraphQL, health, metrics, and in development simulator and playground. */
 export async function createApp(
   services: Services,
-  { simulator }: { simulator?: Simulator | undefined } = {},
+  { simulator, playground }: AppOptions = {},
 ): Promise<App> {
   const { config, db, log } = services
   const app = express().disable('x-powered-by').disable('etag')
+  const played = playground?.of(services)
+  if (played) app.use(played.router)
   app.use(measureRequests(services))
   app.use(requestLog(log))
   app.use((req, _res, next) => requestStore.run({ req_id: String(req.id) }, next))
+  if (played) app.use(played.watch)
   app.use('/health', healthRouter(services))
   app.use('/metrics', metricsRouter(services))
   app.use('/auth/v1', authRouter(services))
@@ -59,7 +70,7 @@ export async function createApp(
   await serv.ready()
   await serv.addTo(app, null)
 
-  if (config.graphiql) app.get('/', (_req, res) => res.redirect('/graphiql'))
+  if (config.graphiql && !played) app.get('/', (_req, res) => res.redirect('/graphiql'))
   app.use(nothingHere)
   app.use(errorHandler(log))
   return { express: app, release: async () => void (await instance.release()) }

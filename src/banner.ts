@@ -9,6 +9,7 @@ export function banner(
   const { config, apiKeys } = services
   const database = new URL(config.databaseUrl!)
   const rows: [string, string][] = [
+    ['Playground', `${ownUrl}/   (a phone in your browser, and what it sets in motion)`],
     ['GraphQL', `${ownUrl}/graphql`],
     ...(config.graphiql ? [['GraphiQL', `${ownUrl}/graphiql`] as [string, string]] : []),
     ['REST', `${ownUrl}/auth/v1   (MemFire SDK, auth-js: supabase URL ${ownUrl})`],

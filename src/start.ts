@@ -7,10 +7,12 @@ import { orUnreachable } from './db/errors.ts'
 import { codeVersion, MigrationError, migrate } from './db/migrate.ts'
 import { loginIsTooPowerful, schemaVersion } from './db/statements.ts'
 import type { Logger } from './log.ts'
+import { createPlayground } from './playground/index.ts'
 import { BEHIND_A_PROXY, listen } from './server.ts'
 import { createServices, type Services } from './services.ts'
 import { createSimulator } from './simulator/index.ts'
 import { startWorker } from './tasks/worker.ts'
+import { createFetch } from './wechat/http.ts'
 
 const TOO_POWERFUL =
   'DATABASE_URL logs in as a superuser, with BYPASSRLS, or as a role that inherits service_role or the owner of the ' +
@@ -73,7 +75,10 @@ async function bringUp({ env, config: given, log, ...options }: StartOptions, en
   const ownerUrl = config.databaseOwnerUrl
   // A newer database is for a newer version that is being rolled out; nodes of this one go on until they are replaced.
   if (ownerUrl && options.migrate) await migrate({ ownerUrl, log, acceptNewer: true })
-  const services = await createServices({ config, ownUrl: early?.url, log })
+  const simulated = config.wechat.apiUrl === undefined
+  const playground = config.production ? undefined : createPlayground({ ownerUrl, simulated })
+  const fetch = playground?.watchFetch(createFetch(config.wechat.connectTimeoutMs))
+  const services = await createServices({ config, ownUrl: early?.url, log, fetch })
   ends.push(() => services.close())
   const powerful = await loginIsTooPowerful(services.db).catch(orUnreachable('DATABASE_URL'))
   if (config.production && powerful) throw new ConfigError([TOO_POWERFUL])
@@ -87,7 +92,6 @@ async function bringUp({ env, config: given, log, ...options }: StartOptions, en
     })
   }
 
-  const simulated = config.wechat.apiUrl === undefined
   if (simulated && !config.embedded) {
     log.warn(
       'WeChat is simulated: anybody can sign in as anybody. With NODE_ENV=production that cannot happen',
@@ -99,7 +103,7 @@ async function bringUp({ env, config: given, log, ...options }: StartOptions, en
         apps: config.wechat.apps,
         push: config.push && { ...config.push, url: `${early?.url}/wechat/push` },
       })
-  const app = await createApp(services, { simulator })
+  const app = await createApp(services, { simulator, playground })
   ends.push(() => app.release())
   const hasWorker = options.worker && ownerUrl !== undefined
   if (hasWorker) {
@@ -111,8 +115,10 @@ async function bringUp({ env, config: given, log, ...options }: StartOptions, en
   }
   const http = early ?? (await listen(given.host, given.port, BEHIND_A_PROXY))
   http.serve(app.express)
-  // Ended first: requests in flight finish before what they work with is taken away.
+  // Ended first: requests in flight finish before what they work with is taken away. But for the streams of the
+  // playground, which would never finish.
   ends.push(() => http.close())
+  if (playground) ends.push(() => playground.close())
   log.info({ url: http.url, worker: hasWorker }, 'the service answers')
   // The banner holds keys and is for people; production has logs.
   if (!config.production) options.onReady?.(banner(services, http.url, { simulated, worker: hasWorker }))

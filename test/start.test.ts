@@ -1,13 +1,21 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawnSync } from 'node:child_process'
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
 import { SIMULATOR_APP_ID } from '../src/simulator/index.ts'
 import { graphql, post, send } from './support/client.ts'
-import { recordOutput, secret } from './support/leaks.ts'
+import { secret } from './support/leaks.ts'
 import type { Node } from './support/service.ts'
+import {
+  asOwnerOf,
+  ended,
+  freshEnv,
+  launchIn,
+  readGenerated,
+  type Started,
+  untilReady,
+} from './support/start.ts'
 import { until } from './tasks/harness.ts'
 import { startReceiver } from './tasks/receiver.ts'
 
@@ -25,46 +33,22 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true })
 })
 
-const ended = (child: ChildProcess) =>
-  child.exitCode !== null || child.signalCode !== null
-    ? Promise.resolve()
-    : new Promise<void>(resolve => child.once('exit', () => resolve()))
-
-/** Only what a fresh shell has: no variable of the suite's may configure anything. */
-const env = (more: Record<string, string> = {}) => ({
-  PATH: process.env.PATH!,
-  HOME: process.env.HOME!,
-  ...more,
-})
-
-interface Started {
-  child: ChildProcess
-  output: () => string
-}
-
-function launch(
-  more: Record<string, string> = {},
-  args = ['scripts/run.mjs', 'src/main.ts', 'start'],
-): Started {
-  const child = spawn(process.execPath, args, { env: env({ DATA_DIR: dataDir, PORT: '0', ...more }) })
-  children.push(child)
-  recordOutput(child)
-  let output = ''
-  for (const stream of [child.stdout!, child.stderr!]) stream.on('data', chunk => (output += chunk))
-  return { child, output: () => output }
+function launch(more: Record<string, string> = {}, args?: string[]): Started {
+  const started = launchIn(dataDir, more, args)
+  children.push(started.child)
+  return started
 }
 
 async function launchUntilReady(more?: Record<string, string>): Promise<Started & { url: string }> {
   const started = launch(more)
-  while (!started.output().includes('Health')) {
-    if (started.child.exitCode !== null) throw new Error(started.output())
-    await sleep(20)
-  }
-  return { ...started, url: /GraphQL +(http:\S+)\/graphql/.exec(started.output())![1]! }
+  return { ...started, url: await untilReady(started) }
 }
 
 const inShell = (commands: string) => {
-  const shell = spawnSync('bash', ['-c', commands], { encoding: 'utf8', env: env({ DATA_DIR: dataDir }) })
+  const shell = spawnSync('bash', ['-c', commands], {
+    encoding: 'utf8',
+    env: freshEnv({ DATA_DIR: dataDir }),
+  })
   return shell.stdout
 }
 
@@ -76,13 +60,7 @@ const tourOf = async (readme: string) => {
   return blocks.filter(block => block !== 'npm start\n').join('echo\n')
 }
 
-const readEnv = async () =>
-  Object.fromEntries(
-    (await readFile(join(dataDir, 'env'), 'utf8')).split('\n').flatMap(line => {
-      const at = line.indexOf('=')
-      return at < 0 ? [] : [[line.slice(0, at), line.slice(at + 1)]]
-    }),
-  )
+const readEnv = () => readGenerated(dataDir)
 
 test('starts, does what its banner says, tells a second start, ends, and goes on where it was', async () => {
   const first = await launchUntilReady()
@@ -118,15 +96,7 @@ test('starts, does what its banner says, tells a second start, ends, and goes on
     ['ANON_KEY', 'DATABASE_OWNER_URL', 'DATABASE_URL', 'JWT_SECRET', 'SERVICE_ROLE_KEY', 'SITE_URL'].sort(),
   )
   expect(generated.SITE_URL).toBe(first.url)
-  const asOwner = async <T extends object>(text: string) => {
-    const client = new pg.Client({ connectionString: generated.DATABASE_OWNER_URL! })
-    await client.connect()
-    try {
-      return (await client.query<T>(text)).rows
-    } finally {
-      await client.end()
-    }
-  }
+  const asOwner = <T extends object>(text: string) => asOwnerOf<T>(dataDir, text)
   const [user] = await asOwner<{ id: string }>(`select id from auth.admin_find_user('+8613800138000')`)
   expect(user!.id).toEqual(expect.any(String))
   expect((await asOwner<{ server_version: string }>('show server_version'))[0]!.server_version).toMatch(
@@ -157,7 +127,7 @@ test('starts, does what its banner says, tells a second start, ends, and goes on
     wechat: { [SIMULATOR_APP_ID]: 'ok' },
   })
   expect((await send(`${first.url}/graphiql`)).body).toContain('<!DOCTYPE html>')
-  expect((await send(`${first.url}/`)).headers.get('location')).toBe('/graphiql')
+  expect((await send(`${first.url}/`)).body).toContain('/playground/main.js')
   expect(
     (await graphql({ url: first.url } as Node, '{ currentUser { id } }', {}, generated.ANON_KEY)).body,
   ).toEqual({

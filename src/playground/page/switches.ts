@@ -1,0 +1,44 @@
+import { signal } from '@preact/signals'
+import { addFault, removeFault, standingFaults } from './simulator.ts'
+import { remember, remembered } from './storage.ts'
+
+/** What can go wrong, and where: in WeChat (a fault of the simulator), on the way to the phone, or with the user. */
+export const TROUBLES = {
+  hang: { fault: { hang: true } },
+  busy: { fault: { errcode: -1 } },
+  redeemed: { fault: { reset: true }, after: true },
+  noPhone: { fault: { phone_info: {}, without: ['phoneNumber', 'purePhoneNumber', 'countryCode'] } },
+  deadToken: {},
+  lost: {},
+  taken: {},
+  twice: {},
+} as const satisfies Record<string, { fault?: object; after?: boolean }>
+export type Trouble = keyof typeof TROUBLES
+
+/** Those that are on; of a fault its number at the simulator. */
+export const troubles = signal<Partial<Record<Trouble, number | true>>>({})
+
+export const isOn = (trouble: Trouble) => troubles.value[trouble] !== undefined
+
+function set(next: typeof troubles.value) {
+  troubles.value = next
+  remember('troubles', next)
+}
+
+export async function toggle(trouble: Trouble): Promise<void> {
+  const { [trouble]: on, ...others } = troubles.value
+  if (on !== undefined) {
+    set(others)
+    if (on !== true) await removeFault(on).catch(() => {})
+    return
+  }
+  const { fault, after = false }: { fault?: object; after?: boolean } = TROUBLES[trouble]
+  set({ ...others, [trouble]: fault ? await addFault(fault, after) : true })
+}
+
+/** Those of the last visit that the simulator still has. */
+export async function recall(): Promise<void> {
+  const before = Object.entries(remembered<typeof troubles.value>('troubles', {}))
+  const standing = await standingFaults()
+  set(Object.fromEntries(before.filter(([, on]) => on === true || standing.includes(on))))
+}
