@@ -4,7 +4,7 @@ FROM node:24.21-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm pkg delete workspaces && npm ci --ignore-scripts
-COPY scripts/run.mjs scripts/
+COPY scripts/run.mjs scripts/build_page.ts scripts/
 COPY tsconfig.json tsconfig.build.json ./
 COPY src/ src/
 RUN npm run build

@@ -17,15 +17,8 @@ const STORED = `
     (select coalesce(jsonb_agg(to_jsonb(e)), '[]')
      from (select e.* from auth_private.events as e, me where e.user_id = me.id order by e.id desc limit 8) as e) as events`
 
-const DEFINITION = `
-  select pg_get_functiondef(p.oid) as definition
-  from pg_proc as p join pg_namespace as n on n.oid = p.pronamespace
-  where n.nspname = 'auth_private' and p.proname = $1`
-
 export interface Tables {
   storedOf(userId: string): Promise<Stored>
-  /** The text of a function of `auth_private`. */
-  definitionOf(name: string): Promise<string | undefined>
   close(): Promise<void>
 }
 
@@ -39,8 +32,6 @@ export function openTables(ownerUrl: string, log: Logger): Tables {
   pool.on('error', error => log.debug({ err: error }, 'an idle connection of the playground was lost'))
   return {
     storedOf: async userId => (await pool.query<Stored>(STORED, [userId])).rows[0]!,
-    definitionOf: async name =>
-      (await pool.query<{ definition: string }>(DEFINITION, [name])).rows[0]?.definition,
     close: () => pool.end(),
   }
 }

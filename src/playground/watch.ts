@@ -26,7 +26,11 @@ export const watchRequests =
 
 /** Every statement that a request causes, on whatever connection of the pool. */
 export function watchPool(steps: Steps, pool: pg.Pool): void {
-  pool.on('connect', client => {
+  // Whoever was connected before us is met when he is used.
+  const known = new WeakSet<pg.PoolClient>()
+  pool.on('acquire', client => {
+    if (known.has(client)) return
+    known.add(client)
     const query = client.query.bind(client) as (...args: unknown[]) => unknown
     const watched = (...args: unknown[]) => {
       const result = query(...args)
@@ -64,7 +68,7 @@ function shown(value: unknown): string {
   if (value === null || value === undefined) return 'null'
   if (Buffer.isBuffer(value)) return `\\x${value.toString('hex')}`
   if (Array.isArray(value)) return `{${value.map(shown).join(',')}}`
-  return String(value)
+  return typeof value === 'object' ? JSON.stringify(value) : String(value)
 }
 
 const SECRET = /^(secret|access_token|dead_token|session_key)$/

@@ -130,7 +130,9 @@ function OneStep({ step, from, length }: { step: Step; from: number; length: num
           <Code value={done.error ?? done.first ?? text.noRow} />
         </>
       )}
-      {step.name !== undefined && <Definition name={step.name} />}
+      {step.name !== undefined && step.text.includes(`auth_private.${step.name}(`) && (
+        <Definition name={step.name} />
+      )}
     </Part>
   )
 }
@@ -170,7 +172,7 @@ function Part({ kind, label, summary, time, result, children }: PartProps) {
   )
 }
 
-/** The function that the statement calls, as the database has it. */
+/** The function that the statement calls, as it is written. */
 function Definition({ name }: { name: string }) {
   const text = texts()
   const [definition, setDefinition] = useState<string>()

@@ -1,4 +1,4 @@
-import { useEffect, useRef } from 'preact/hooks'
+import { useLayoutEffect, useRef } from 'preact/hooks'
 import {
   askForPhone,
   choose,
@@ -29,7 +29,7 @@ export function PhoneFrame() {
   const isCovered = phone.sheet || phone.qrcode !== undefined
   const screen = useRef<HTMLDivElement>(null)
   const wasCovered = useRef(false)
-  useEffect(() => {
+  useLayoutEffect(() => {
     // What had the focus has gone with the sheet.
     if (wasCovered.current && !isCovered) screen.current?.focus()
     wasCovered.current = Boolean(isCovered)
@@ -97,9 +97,9 @@ function Welcome({ id, phone }: Props) {
   return (
     <div class="welcome">
       <span class="avatar nobody" aria-hidden="true" />
-      <h3>
+      <h2>
         {text.welcome}, {text.person[person]}
-      </h3>
+      </h2>
       <p>{text.welcomeText}</p>
       <button type="button" class="primary" disabled={phone.isBusy} onClick={() => start(id)}>
         {text.signIn}
@@ -120,7 +120,7 @@ function Profile({ id, phone }: Props) {
           {text.person[person][0]}
         </span>
         <div>
-          <h3>{text.person[person]}</h3>
+          <h2>{text.person[person]}</h2>
           <p class="id">{user?.id}</p>
         </div>
       </div>
@@ -189,7 +189,7 @@ function messageOf({ failures }: Texts, code: string): string {
 function Qrcode({ id, image }: { id: DeviceId; image: string }) {
   const text = texts()
   const button = useRef<HTMLButtonElement>(null)
-  useEffect(() => button.current?.focus(), [])
+  useLayoutEffect(() => button.current?.focus(), [])
   return (
     <div class="sheet" role="dialog" aria-label={text.qrcode}>
       <img src={image} alt={text.qrcodeAlt} />

@@ -36,6 +36,8 @@ export type Notice = { kind: 'bound' | 'signedOut' | 'declined' } | { kind: 'fai
 
 export interface Phone {
   session?: { accessToken: string; refreshToken: string } | undefined
+  /** Of the last session: who has signed out may still look at what is stored of him. */
+  formerToken?: string | undefined
   user?: User | undefined
   notice?: Notice | undefined
   /** The code of a tap about which the phone knows no outcome yet. */
@@ -63,7 +65,8 @@ const SIGNED_OUT = new Set([
 ])
 
 function change(id: DeviceId, part: Phone) {
-  phones.value = { ...phones.value, [id]: { ...phones.value[id], ...part } }
+  const formerToken = phones.value[id].session?.accessToken ?? phones.value[id].formerToken
+  phones.value = { ...phones.value, [id]: { ...phones.value[id], formerToken, ...part } }
   const sessions = Object.entries(phones.value).map(([name, { session }]) => [name, session])
   remember('sessions', Object.fromEntries(sessions))
 }

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { allow, type DeviceId, decline, numbersOf } from './phones.ts'
 import { isOn } from './switches.ts'
 import { texts } from './texts.ts'
@@ -9,7 +9,7 @@ export function ConsentSheet({ id }: { id: DeviceId }) {
   const numbers = numbersOf(id)
   const [number, setNumber] = useState(numbers[0]!)
   const first = useRef<HTMLButtonElement>(null)
-  useEffect(() => first.current?.focus(), [])
+  useLayoutEffect(() => first.current?.focus(), [])
   return (
     <div
       class="sheet"
@@ -20,9 +20,9 @@ export function ConsentSheet({ id }: { id: DeviceId }) {
         if (event.key === 'Escape') decline(id)
       }}
     >
-      <h3 id="sheet-title">
+      <h2 id="sheet-title">
         {text.miniProgram} {text.sheet}
-      </h3>
+      </h2>
       <p id="sheet-text">{text.sheetText}</p>
       <fieldset class="numbers">
         <legend>{text.phone}</legend>

@@ -8,18 +8,15 @@ export const stored = signal<Stored | null>(null)
 
 const EVERY_MS = 1_000
 
-/** The token by which rows are asked for; who has signed out may still look what became of his account. */
-const lastTokens: Record<string, string> = {}
-
 async function look() {
   if (document.hidden || !settings.value?.stored) return
   const id = deviceId.value
-  const token = phones.value[id].session?.accessToken ?? lastTokens[id]
+  const { session, formerToken } = phones.value[id]
+  const token = session?.accessToken ?? formerToken
   if (token === undefined) {
     stored.value = null
     return
   }
-  lastTokens[id] = token
   const response = await fetch('/playground/stored', { headers: { authorization: `Bearer ${token}` } })
   const rows: Stored | null = response.ok ? await response.json() : null
   // Only what has changed is drawn again.
