@@ -5,13 +5,11 @@ import { requestStore } from '../log.ts'
 import type { Fetch } from '../wechat/http.ts'
 import type { Steps } from './steps.ts'
 
-const currentRequest = () => requestStore.getStore()?.req_id
-
 /** Requests to the service itself; the playground's own, the simulator's and the probes are no part of the story. */
 export const watchRequests =
   (steps: Steps): RequestHandler =>
   (req, res, next) => {
-    const request = currentRequest()
+    const request = requestStore.getStore()?.req_id
     const path = req.originalUrl.split('?')[0]!
     if (
       request !== undefined &&
@@ -34,7 +32,7 @@ export function watchPool(steps: Steps, pool: pg.Pool): void {
     const query = client.query.bind(client) as (...args: unknown[]) => unknown
     const watched = (...args: unknown[]) => {
       const result = query(...args)
-      const request = currentRequest()
+      const request = steps.servedRequest()
       if (request !== undefined && result instanceof Promise) watchStatement(steps, request, args, result)
       return result
     }
@@ -77,7 +75,7 @@ const SECRET = /^(secret|access_token|dead_token|session_key)$/
 export const watchFetch =
   (steps: Steps, fetch: Fetch): Fetch =>
   async (url, init) => {
-    const request = currentRequest()
+    const request = steps.servedRequest()
     if (request === undefined) return fetch(url, init)
     const { pathname, searchParams } = new URL(url)
     const query = [...searchParams].map(([name, value]) => `${name}=${SECRET.test(name) ? '…' : value}`)
