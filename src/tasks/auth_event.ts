@@ -4,13 +4,19 @@ import { type Logger, maskPhones } from '../log.ts'
 import { bodyOf } from './deliveries.ts'
 import type { Send } from './subscriber.ts'
 
-/** An event as subscribers see it. */
-export interface AuthEvent {
+/** What subscribers are told. */
+export interface EventBody {
   type: string
   /** When it happened, ISO 8601. */
   timestamp: string
   /** Whom it is about, and more; `wechat.budget_warning` is about nobody. */
   data: { user_id?: string; [member: string]: unknown }
+}
+
+/** An event as the application's own task sees it. */
+export interface AuthEvent extends EventBody {
+  /** The same whenever it is called with this event. */
+  id: string
 }
 
 /**
@@ -24,7 +30,7 @@ export const sendToTask =
   (task: EventTask, log: Logger): Send =>
   async (_subscriber, delivery, helpers) => {
     try {
-      await task(bodyOf(delivery), helpers)
+      await task({ id: delivery.event_id, ...bodyOf(delivery) }, helpers)
       return undefined
     } catch (error) {
       log.warn({ err: error, task: 'auth_event' }, 'a task of the application failed')

@@ -1,5 +1,5 @@
 // Before: sql/schema/auth_private/relay_events.sql. After: src/tasks/subscriber.ts.
-import type { AuthEvent } from './auth_event.ts'
+import type { EventBody } from './auth_event.ts'
 
 /** A query as the owner, on a connection that is given back at once: none is held while a subscriber is told. */
 export type Query = <Row extends object>(
@@ -101,7 +101,7 @@ export type Deliveries = ReturnType<typeof deliveriesOf>
 const NOBODY = '00000000-0000-0000-0000-000000000000'
 
 /** What a subscriber is told; the same whenever it is told. */
-export const bodyOf = ({ type, user_id, data, created_at }: Delivery): AuthEvent => ({
+export const bodyOf = ({ type, user_id, data, created_at }: Delivery): EventBody => ({
   type,
   timestamp: created_at.toISOString(),
   data: { ...data, ...(user_id !== NOBODY && { user_id }) },

@@ -2,12 +2,12 @@ import { once } from 'node:events'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Webhook } from 'standardwebhooks'
-import type { AuthEvent } from '../../src/tasks/auth_event.ts'
+import type { EventBody } from '../../src/tasks/auth_event.ts'
 import type { TestDatabase } from '../support/database.ts'
 import { secret } from '../support/leaks.ts'
 
 export interface Received {
-  event: AuthEvent
+  event: EventBody
   messageId: string
   headers: http.IncomingHttpHeaders
   body: string
@@ -29,7 +29,7 @@ export async function startReceiver(behave: Behaviour = () => 204) {
     for await (const chunk of req) chunks.push(chunk as Buffer)
     const body = Buffer.concat(chunks).toString()
     const messageId = String(req.headers['webhook-id'])
-    const one = { event: JSON.parse(body) as AuthEvent, messageId, headers: req.headers, body }
+    const one = { event: JSON.parse(body) as EventBody, messageId, headers: req.headers, body }
     received.push(one)
     const times = received.filter(other => other.messageId === messageId).length
     const answer = await behave(one, times)
@@ -67,7 +67,7 @@ export async function subscribe(db: TestDatabase, url: string, events: string[] 
 const verifier =
   (key: string) =>
   ({ body, headers }: Received) =>
-    new Webhook(key).verify(body, headers as Record<string, string>) as AuthEvent
+    new Webhook(key).verify(body, headers as Record<string, string>) as EventBody
 
 /** Writes events about one user, in order, and answers their ids. */
 export async function writeAbout(db: TestDatabase, userId: string, types: string[]): Promise<string[]> {
