@@ -11,12 +11,12 @@ const code = (text: string) => `\`${text}\``
 
 /** More values than fit into a table are told in words. */
 const words: Record<string, string> = {
-  rpc: 'the operation',
-  operation: 'the operation, as in docs/operations.md',
+  rpc: 'the operation, yours too',
+  operation: 'the operation, as in docs/operations.md, yours too',
   outcome: '`ok`, or the error',
   errcode:
     'the number, `895xx` for 89500 to 89599; `timeout`, `ECONNRESET`, `HTTP 5xx`, `nonsense`, …; `other`',
-  endpoint: "WeChat's interface",
+  endpoint: "WeChat's interface; `other` is what operations of your own ask",
 }
 
 function labelsOf({ labels }: Definition): string {

@@ -4,6 +4,7 @@ import { createLimits, type Limits } from './limits/limits.ts'
 import type { Logger } from './log.ts'
 import type { Pace } from './metrics/database.ts'
 import { createMetrics, type Metrics, watchNode } from './metrics/metrics.ts'
+import { type AnyRpc, requireOwnNames } from './rpc/own_rpc.ts'
 import { createTokens, makeApiKey, type Tokens } from './tokens/jwt.ts'
 import { createRefreshTokens, type RefreshTokens } from './tokens/refresh_token.ts'
 import { createWechat, type Wechat } from './wechat/client.ts'
@@ -26,6 +27,8 @@ export interface Services {
   limits: Limits
   metrics: Metrics
   log: Logger
+  /** The application's own operations. */
+  rpcs: readonly AnyRpc[]
   /** Writes down what is counted, and ends the connections. */
   close(): Promise<void>
 }
@@ -36,6 +39,8 @@ export interface ServiceOptions {
   /** Where the service listens: issuer of the tokens unless SITE_URL says so, and home of the simulator. */
   ownUrl?: string | undefined
   log: Logger
+  /** Operations of the application's own, which GraphQL and REST serve as ours: docs/companion_rpc.md. */
+  rpcs?: readonly AnyRpc[]
   /** Asks WeChat, instead of node-fetch. */
   fetch?: Fetch | undefined
   /** How old metrics may be; tests are less patient. */
@@ -46,9 +51,11 @@ export async function createServices({
   config,
   ownUrl,
   log,
+  rpcs = [],
   fetch,
   metricsPace,
 }: ServiceOptions): Promise<Services> {
+  requireOwnNames(rpcs)
   const siteUrl = config.siteUrl ?? ownUrl
   const apiUrl = config.wechat.apiUrl ?? (ownUrl && `${ownUrl}/simulator`)
   const { databaseUrl } = config
@@ -81,7 +88,7 @@ export async function createServices({
   })
   const troubles = createTroubles()
   const usage = createUsage({ query: db.all, log, monthlyBudget: config.wechat.monthlyBudget })
-  const metrics = createMetrics({ config, db, log, pace: metricsPace })
+  const metrics = createMetrics({ config, db, log, pace: metricsPace, own: rpcs.map(({ name }) => name) })
   const observers: Observe[] = [troubles.observe, usage.observe, metrics.apiCall]
   const observe: Observe = call => {
     for (const tell of observers) tell(call)
@@ -90,7 +97,7 @@ export async function createServices({
   const wechat = createWechat({ config: config.wechat, apiUrl, db, log, fetch, observe, onRefused })
   watchNode(metrics, { config, db, wechat })
   const refreshTokens = createRefreshTokens(config.dataKeys)
-  const limits = createLimits(config, db, metrics.refused)
+  const limits = createLimits(config, db, metrics.refused, rpcs)
   return {
     config,
     siteUrl,
@@ -104,6 +111,7 @@ export async function createServices({
     limits,
     metrics,
     log,
+    rpcs,
     async close() {
       await wechat.token.settle()
       await usage.close()

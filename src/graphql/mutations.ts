@@ -11,6 +11,7 @@ import {
 import { extendSchema } from 'postgraphile/utils'
 import { currentUser } from '../rpc/current_user.ts'
 import { rpcs } from '../rpc/index.ts'
+import type { AnyRpc } from '../rpc/own_rpc.ts'
 import { execute } from '../rpc/rpc.ts'
 import type { RequestContext } from './requests.ts'
 
@@ -60,7 +61,7 @@ type Identity {
   lastSignInAt: Datetime
 }`
 
-const mutationSdl = ({ name, description, sdl }: (typeof rpcs)[number]) => `
+const mutationSdl = ({ name, description, sdl }: AnyRpc) => `
 ${sdl.types ?? ''}
 """Arguments of \`${name}\`."""
 input ${upperFirst(name)}Input {
@@ -82,36 +83,39 @@ extend type Mutation {
 }`
 
 /**
- * The operations as mutations, and `currentUser`. Each field runs its RPC, which takes a connection for its statements
- * only; the payload, `user` included, is read off the answer without a second query.
+ * The operations as mutations, ours and the application's own, and `currentUser`. Each field runs its RPC, which takes a
+ * connection for its statements only; the payload, `user` included, is read off the answer without a second query.
  */
-export const RpcPlugin = extendSchema(
-  {
-    typeDefs: [sessionAndQuery, ...rpcs.map(mutationSdl)].join('\n'),
-    objects: {
-      Query: {
-        plans: {
-          currentUser: currentUserPlan,
-          currentUserIdentities: () => access(currentUserPlan(), 'identities'),
+export function rpcPlugin(own: readonly AnyRpc[]): GraphileConfig.Plugin {
+  const all: AnyRpc[] = [...rpcs, ...own]
+  return extendSchema(
+    {
+      typeDefs: [sessionAndQuery, ...all.map(mutationSdl)].join('\n'),
+      objects: {
+        Query: {
+          plans: {
+            currentUser: currentUserPlan,
+            currentUserIdentities: () => access(currentUserPlan(), 'identities'),
+          },
         },
-      },
-      Identity: {
-        plans: {
-          providerId: $identity => access($identity, 'provider_id'),
-          createdAt: $identity => access($identity, 'created_at'),
-          lastSignInAt: $identity => access($identity, 'last_sign_in_at'),
+        Identity: {
+          plans: {
+            providerId: $identity => access($identity, 'provider_id'),
+            createdAt: $identity => access($identity, 'created_at'),
+            lastSignInAt: $identity => access($identity, 'last_sign_in_at'),
+          },
         },
+        Mutation: { plans: Object.fromEntries(all.map(rpc => [rpc.name, planOf(rpc)])) },
+        ...Object.fromEntries(
+          all.map(({ name }) => [`${upperFirst(name)}Payload`, { plans: { query: () => constant(EMPTY) } }]),
+        ),
       },
-      Mutation: { plans: Object.fromEntries(rpcs.map(rpc => [rpc.name, planOf(rpc)])) },
-      ...Object.fromEntries(
-        rpcs.map(({ name }) => [`${upperFirst(name)}Payload`, { plans: { query: () => constant(EMPTY) } }]),
-      ),
     },
-  },
-  'WechatRpcPlugin',
-)
+    'WechatRpcPlugin',
+  )
+}
 
-function planOf(rpc: (typeof rpcs)[number]) {
+function planOf(rpc: AnyRpc) {
   return (_$root: Step, args: FieldArgs) => {
     const $input = args.getRaw('input') as Step<{ clientMutationId?: string | null }>
     return sideEffect(

@@ -1,8 +1,8 @@
-import type { DatabaseError, PoolClient } from 'pg'
+import type { PoolClient } from 'pg'
 import type { WithPgClient } from 'postgraphile/@dataplan/pg'
 import { isReadTimeout } from '../db/errors.ts'
-import { statements } from '../db/statements.ts'
 import { AppError } from '../errors.ts'
+import { callerStatement, fromApplication } from '../rpc/as_caller.ts'
 import type { Call } from '../rpc/rpc.ts'
 import type { Services } from '../services.ts'
 import type { RequestContext } from './requests.ts'
@@ -44,19 +44,14 @@ function nobody({ config }: Services, requestContext: object | undefined): Call 
 }
 
 function asCaller(withPgClient: WithPgClient, call: Call): WithPgClient {
-  const { caller } = call
-  const { name, text } = caller.role === 'authenticated' ? statements.setUser : statements.setCaller
-  const values = [
-    JSON.stringify(caller.role === 'authenticated' ? caller.claims : { role: caller.role }),
-    caller.role,
-  ]
+  const becomeCaller = callerStatement(call.caller)
   const wrapped: typeof withPgClient = (settings, callback) => {
     const { role: _ours, ...others } = settings ?? {}
     let isApplications = false
     const result = withPgClient(Object.keys(others).length > 0 ? others : null, client =>
       client.withTransaction(async transaction => {
         try {
-          await transaction.query({ name, text, values })
+          await transaction.query(becomeCaller)
           call.isEntered = true
           isApplications = true
           return await callback(transaction)
@@ -69,29 +64,8 @@ function asCaller(withPgClient: WithPgClient, call: Call): WithPgClient {
       }),
     )
     return result.catch((error: unknown) => {
-      throw isApplications ? fromApplication(error, caller) : error
+      throw isApplications ? fromApplication(error, call.caller) : error
     })
   }
   return Object.assign(wrapped, { release: withPgClient.release })
-}
-
-/**
- * What the application's own tables refuse is the caller's to mend: a right or a policy (42501), or a constraint (class
- * 23), which is named. The rest is nobody's business outside.
- */
-function fromApplication(error: unknown, { role }: Call['caller']): unknown {
-  const { code, constraint, column } = error as Partial<DatabaseError>
-  if (code === '42501') {
-    const message = role === 'anon' ? undefined : 'You may not do this'
-    return new AppError('no_authorization', { cause: error, ...(message && { message }) })
-  }
-  if (code?.startsWith('23')) {
-    const what = constraint
-      ? `the constraint ${constraint}`
-      : column
-        ? `the column ${column}`
-        : 'a constraint'
-    return new AppError('validation_failed', { cause: error, message: `This violates ${what}` })
-  }
-  return error
 }

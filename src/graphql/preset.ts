@@ -1,6 +1,6 @@
 import type { Services } from '../services.ts'
 import { maskError } from './errors.ts'
-import { RpcPlugin } from './mutations.ts'
+import { rpcPlugin } from './mutations.ts'
 import { pgSessionPlugin } from './pg_session.ts'
 import { requestPlugin } from './requests.ts'
 import { userPlugins } from './user_type.ts'
@@ -21,7 +21,7 @@ export const wechatPreset = (
 ): GraphileConfig.Preset => ({
   plugins: [
     ...userPlugins(pgService),
-    RpcPlugin,
+    rpcPlugin(services.rpcs),
     requestPlugin(services),
     pgSessionPlugin(services, pgService),
   ],

@@ -3,30 +3,35 @@ import type { Config } from '../config.ts'
 import type { Database } from '../db/database.ts'
 import { AppError } from '../errors.ts'
 import { createCounters, SharedLimiter } from './counters.ts'
-import { type Counted, type Key, rules } from './rules.ts'
+import { type Key, type Rule, rules } from './rules.ts'
 
 export interface Limits {
   /**
    * Counts one operation by whoever is known of its caller. Raises `over_request_rate_limit` where that was one too many,
    * `database_unavailable` where it cannot be counted.
    */
-  count(operation: Counted, who: Partial<Record<Key, string | undefined>>): Promise<void>
+  count(operation: string, who: Partial<Record<Key, string | undefined>>): Promise<void>
 }
 
 const off: Limits = { count: async () => {} }
 
 /**
- * The rate limits of src/limits/rules.ts, shared by all nodes by sql/schema/auth_private/count_operations.sql. `onRefusal` is
- * told of what was one too many.
+ * The rate limits of src/limits/rules.ts and of the application's own operations, shared by all nodes by
+ * sql/schema/auth_private/count_operations.sql. `onRefusal` is told of what was one too many.
  */
 export function createLimits(
   { rateLimits, dataKeys }: Config,
   db: Database,
-  onRefusal: (operation: Counted) => void = () => {},
+  onRefusal: (operation: string) => void = () => {},
+  own: readonly { name: string; limits?: readonly Rule[] }[] = [],
 ): Limits {
   if (!rateLimits) return off
   const counters = createCounters(db)
-  const limiters = Object.entries(rules).flatMap(([operation, list]) =>
+  const all: [operation: string, list: readonly Rule[]][] = [
+    ...Object.entries(rules),
+    ...own.map(({ name, limits = rules.request }): [string, readonly Rule[]] => [name, limits]),
+  ]
+  const limiters = all.flatMap(([operation, list]) =>
     list.map(({ by, points, seconds }) => ({
       operation,
       by,
@@ -63,7 +68,7 @@ export function createLimits(
   }
 
   /** `waits`: milliseconds until each limit is open again. */
-  function refuse(operation: Counted, waits: number[]): void {
+  function refuse(operation: string, waits: number[]): void {
     const ms = Math.max(0, ...waits)
     if (ms === 0) return
     onRefusal(operation)

@@ -43,5 +43,3 @@ export const rules = {
   signOut: [{ by: 'user', points: 60, seconds: MINUTE }],
   wechatUnlimitedQrcode: [{ by: 'address', points: 600, seconds: MINUTE }],
 } as const satisfies Record<string, Rule[]>
-
-export type Counted = keyof typeof rules

@@ -5,7 +5,6 @@ import type { Config } from '../config.ts'
 import type { Database } from '../db/database.ts'
 import { fromDatabase } from '../db/errors.ts'
 import { AppError } from '../errors.ts'
-import type { Counted } from '../limits/rules.ts'
 import type { Logger } from '../log.ts'
 import { version } from '../version.ts'
 import type { Wechat } from '../wechat/client.ts'
@@ -30,7 +29,7 @@ export interface Metrics {
   /** A call of WeChat was not made: too many wait. */
   apiRefused(endpoint: Endpoint): void
   /** An operation was refused: too many of them. */
-  refused(operation: Counted): void
+  refused(operation: string): void
   /** From now on the metric `name` is there, and says at every scrape what `read` answers. */
   watch(name: Name, read: () => Sample): void
   /** Everything, as Prometheus reads it. */
@@ -42,6 +41,8 @@ export interface MetricsOptions {
   db: Database
   log: Logger
   pace?: Partial<Pace> | undefined
+  /** Names of the application's own operations. */
+  own?: string[]
 }
 
 /** The process is one, however many nodes are in it: it is observed once, and when somebody first asks. */
@@ -54,7 +55,13 @@ function processMetrics(): Promise<string> {
   return processRegistry.metrics()
 }
 
-export function createMetrics({ config: { wechat }, db, log, pace: given }: MetricsOptions): Metrics {
+export function createMetrics({
+  config: { wechat },
+  db,
+  log,
+  pace: given,
+  own = [],
+}: MetricsOptions): Metrics {
   const pace = { ...PACE, ...given }
   const registry = new Registry()
   const options = (name: Name) => {
@@ -77,8 +84,8 @@ export function createMetrics({ config: { wechat }, db, log, pace: given }: Metr
     for (const endpoint of ENDPOINTS)
       for (const errcode of ALARMING) answers.inc({ appid, endpoint, errcode }, 0)
   for (const endpoint of ENDPOINTS) overflow.inc({ endpoint }, 0)
-  for (const operation of OPERATIONS) refusals.inc({ operation }, 0)
-  for (const rpc of RPCS) rpcs.zero({ rpc, outcome: 'unexpected_failure' })
+  for (const operation of [...OPERATIONS, ...own]) refusals.inc({ operation }, 0)
+  for (const rpc of [...RPCS, ...own]) rpcs.zero({ rpc, outcome: 'unexpected_failure' })
 
   const read = readDatabase({ db, log, wechat, pace })
   const up = new Gauge(options('database_up'))

@@ -4,8 +4,9 @@ import type { UserRow } from '../db/statements.ts'
 import { AppError } from '../errors.ts'
 import { currentUser } from '../rpc/current_user.ts'
 import { deleteCurrentUser } from '../rpc/delete_current_user.ts'
+import type { OwnRpc } from '../rpc/own_rpc.ts'
 import { refreshSession } from '../rpc/refresh_session.ts'
-import { countCall, execute, identify, type Rpc } from '../rpc/rpc.ts'
+import { countCall, execute, identify } from '../rpc/rpc.ts'
 import type { Session } from '../rpc/session.ts'
 import { signOut } from '../rpc/sign_out.ts'
 import { unlinkIdentity } from '../rpc/unlink_identity.ts'
@@ -90,10 +91,22 @@ export function authRouter(services: Services): Router {
     },
     ...publicRoutes(services),
     ...adminRoutes(services),
+    // The application's own; in JSON names are written as in all of /auth/v1.
+    ...services.rpcs.map(
+      (rpc): Route => ({
+        method: 'post',
+        path: `/rpc/${snakeCase(rpc.name)}`,
+        handle: run(
+          rpc,
+          req => renamed(fromBody(req), camelCase),
+          result => renamed(result, snakeCase),
+        ),
+      }),
+    ),
   ]
 
-  function run<Input, Result>(
-    rpc: Rpc<Input, Result>,
+  function run<Input, Result extends object>(
+    rpc: OwnRpc<Input, Result>,
     inputOf: (req: Request) => unknown,
     render: (result: Result) => object | undefined,
     spell = snakeCase,
@@ -134,6 +147,12 @@ export function authRouter(services: Services): Router {
 }
 
 const snakeCase = (name: string) => name.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
+
+const camelCase = (name: string) => name.replace(/_([a-z])/g, (_all, letter: string) => letter.toUpperCase())
+
+/** Of an object's own members; what is in them stays as it is. */
+const renamed = (object: object, rename: (name: string) => string) =>
+  Object.fromEntries(Object.entries(object).map(([name, value]) => [rename(name), value]))
 
 const fromQuery = ({ query }: Request) =>
   typeof query.code === 'string' ? { code: query.code.replaceAll(' ', '+') } : { code: query.code }

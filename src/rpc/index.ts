@@ -10,7 +10,7 @@ import { wechatSignIn } from './wechat_sign_in.ts'
 import { wechatUnbindPhone } from './wechat_unbind_phone.ts'
 import { wechatUnlimitedQrcode } from './wechat_unlimited_qrcode.ts'
 
-/** Every operation that is a mutation. */
+/** Every operation of ours that is a mutation. */
 // biome-ignore lint/suspicious/noExplicitAny: each checks its own input before `run` sees it
 export const rpcs: Rpc<any, object>[] = [
   wechatSignIn,

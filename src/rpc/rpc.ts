@@ -8,6 +8,7 @@ import type { rules } from '../limits/rules.ts'
 import type { Services } from '../services.ts'
 import { callerOf } from '../tokens/caller.ts'
 import type { Caller, UserClaims } from '../tokens/jwt.ts'
+import type { InputSchema, OwnRpc } from './own_rpc.ts'
 
 /** Who calls, and of which app. */
 export interface Call {
@@ -20,40 +21,35 @@ export interface Call {
   isEntered?: boolean
 }
 
-/**
- * One capability: the whole operation, once. GraphQL (src/graphql/mutations.ts) and REST (src/rest/routes.ts) are two
- * ways of calling it, by `execute`.
- */
-export interface Rpc<Input, Result> {
-  /** The mutation's name, under which src/limits/rules.ts has its limits. */
+/** One of ours (src/rpc/index.ts): its limits stand under its name in src/limits/rules.ts. */
+export interface Rpc<Input, Result extends object>
+  extends Omit<OwnRpc<Input, Result>, 'limits'>,
+    Knowing<Input> {
   name: keyof typeof rules
-  /** The mutation's documentation. */
-  description: string
-  /** Fields of the mutation's input and payload, in SDL, and types that they need; the payload's are those of Result. */
-  sdl: { input: string; payload: string; types?: string }
-  /** Checks what came from outside; its messages go to the caller. */
-  input: z.ZodType<Input>
+}
+
+/** What those may say who know how sessions are looked up. */
+interface Knowing<Input> {
   /** The session to be counted, where it is not the caller's. */
   sessionOf?(services: Services, input: Input): string | undefined
-  /** The operation's own statements look whether the caller's session lives; it needs no look before. */
-  entersSession: boolean
-  run(services: Services, call: Call, input: Input): Promise<Result>
+  /** It is for users, and its own statements look whether the session lives; it needs no look before. */
+  entersSession?: boolean
 }
 
 /**
  * Runs an operation: checks its input, counts it, does it, and measures it all. `spell`: a field's name in the caller's
  * protocol.
  */
-export const execute = <Input, Result>(
-  rpc: Rpc<Input, Result>,
+export const execute = <Input, Result extends object>(
+  rpc: OwnRpc<Input, Result> & Knowing<Input>,
   services: Services,
   call: Call,
   given: unknown,
   spell?: (name: string) => string,
 ): Promise<Result> => services.metrics.rpc(rpc.name, () => perform(rpc, services, call, given, spell))
 
-async function perform<Input, Result>(
-  rpc: Rpc<Input, Result>,
+async function perform<Input, Result extends object>(
+  rpc: OwnRpc<Input, Result> & Knowing<Input>,
   services: Services,
   call: Call,
   given: unknown,
@@ -81,7 +77,7 @@ export async function enterSession({ db }: Services, call: Call): Promise<void> 
 /** Counts what somebody does against the rate limits; the application's own backend has none. */
 export async function countCall(
   { limits }: Services,
-  operation: keyof typeof rules,
+  operation: string,
   { caller, address }: Call,
   session?: string,
 ): Promise<void> {
@@ -92,7 +88,7 @@ export async function countCall(
 
 /** The checked input. Raises `validation_failed`, naming the field as its protocol spells it. */
 export function parseInput<Input>(
-  schema: z.ZodType<Input>,
+  schema: InputSchema<Input>,
   input: unknown,
   spell = (name: string) => name,
 ): Input {

@@ -19,7 +19,7 @@ const NOT_SENT = new Set([
  * unsent: only where no connection was made. The code is good once, and after anything else (a reset, HTML, even "system
  * busy") it may be spent: the next answer would be 40029, and be taken for the truth.
  * harmless: after what may pass: a broken connection, HTTP 5xx, system busy (-1). The stable token is the same one again; a legacy one
- * takes the place of the one whose answer was lost; an image is drawn once more. But a forced stable token: WeChat counts those.
+ * takes the place of the one whose answer was lost; an image is drawn once more; of others nobody knows. But a forced stable token: WeChat counts those.
  * docs/wechat.md has this table too; a test compares them.
  */
 export const RETRIES: Record<Endpoint, 'unsent' | 'harmless'> = {
@@ -28,6 +28,7 @@ export const RETRIES: Record<Endpoint, 'unsent' | 'harmless'> = {
   stable_token: 'harmless',
   token: 'harmless',
   getwxacodeunlimit: 'harmless',
+  other: 'unsent',
 }
 const SYSTEM_BUSY = -1
 /** Codes of the network and of node's streams, or a server's trouble. */

@@ -44,6 +44,12 @@ export interface Wechat {
    * parameter that WeChat refuses), `wechat_unavailable`, `wechat_misconfigured`.
    */
   unlimitedQrcode(appid: string, parameters: UnlimitedQrcode): Promise<Buffer>
+  /**
+   * Posts to another interface of WeChat's that wants the app's access token, such as `/cgi-bin/message/subscribe/send`, and
+   * answers its body, which has no errcode but 0. Raises the catalogue's error for any other, with WeChat's number in `wechat`
+   * (`wechat_unavailable` where it is not known here), and `wechat_unavailable` where it does not answer properly.
+   */
+  post(appid: string, path: string, body: object): Promise<Record<string, unknown>>
   /** The access tokens that these calls use. */
   token: AccessTokens
   /** How many calls are with WeChat, and wait for room. */
@@ -149,6 +155,11 @@ export function createWechat(options: WechatOptions): Wechat {
             image: true,
           }).catch(namingParameter),
         ),
+      ),
+
+    post: (appid, path, body) =>
+      call(appid, 'other', signal =>
+        withToken(appid, path, url => ask({ appid, endpoint: 'other', method: 'POST', url, body, signal })),
       ),
 
     token: tokens,

@@ -56,13 +56,14 @@ function limitConnect(agent: http.Agent, connected: 'connect' | 'secureConnect',
   return agent
 }
 
-/** WeChat's interfaces that the service uses. */
+/** WeChat's interfaces that the service uses; `other` is whatever operations of the application's own ask. */
 export const ENDPOINTS = [
   'stable_token',
   'token',
   'jscode2session',
   'getuserphonenumber',
   'getwxacodeunlimit',
+  'other',
 ] as const
 export type Endpoint = (typeof ENDPOINTS)[number]
 

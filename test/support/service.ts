@@ -3,6 +3,7 @@ import { createApp } from '../../src/app.ts'
 import { type Env, parseConfig } from '../../src/config.ts'
 import type { Logger } from '../../src/log.ts'
 import type { Pace } from '../../src/metrics/database.ts'
+import type { AnyRpc } from '../../src/rpc/own_rpc.ts'
 import { listen } from '../../src/server.ts'
 import { createServices, type Services } from '../../src/services.ts'
 import type { Fetch } from '../../src/wechat/http.ts'
@@ -24,12 +25,21 @@ export interface NodeOptions {
   wechatUrl: string
   env?: Env
   log?: Logger
+  rpcs?: readonly AnyRpc[]
   fetch?: Fetch
   metricsPace?: Partial<Pace>
 }
 
 /** A node of the web service in this process, as `serve` builds it. */
-export async function startNode({ db, wechatUrl, env, log, fetch, metricsPace }: NodeOptions): Promise<Node> {
+export async function startNode({
+  db,
+  wechatUrl,
+  env,
+  log,
+  rpcs = [],
+  fetch,
+  metricsPace,
+}: NodeOptions): Promise<Node> {
   const config = parseConfig({
     DATABASE_URL: db.webUrl,
     JWT_SECRET,
@@ -43,6 +53,7 @@ export async function startNode({ db, wechatUrl, env, log, fetch, metricsPace }:
     config,
     ownUrl: http.url,
     log: log ?? recordedLog(),
+    rpcs,
     fetch,
     metricsPace,
   })

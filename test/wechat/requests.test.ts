@@ -89,6 +89,23 @@ test.each(['stable', 'legacy'] as const)('%s: the requests are as WeChat documen
   ])
 })
 
+test('another interface gets what it is sent, with the access token, and its errcodes are told', async () => {
+  const sent: object[] = []
+  const wechat = client(async (url, { method, headers, body }) => {
+    if (!url.includes('/message/')) return answer(everything)
+    sent.push({ url, method, headers, body })
+    return answer(
+      sent.length === 1 ? { errcode: 0, errmsg: 'ok' } : { errcode: 43101, errmsg: 'refused rid: 1-a' },
+    )
+  })
+  const ask = () => wechat.post(APPID, '/cgi-bin/message/subscribe/send', { touser: 'o-1' })
+  expect(await ask()).toEqual({ errcode: 0, errmsg: 'ok' })
+  const { code, wechat: told } = await failure(ask())
+  expect([code, told]).toEqual(['wechat_unavailable', { errcode: 43101, rid: '1-a' }])
+  const url = 'http://wechat.test/cgi-bin/message/subscribe/send?access_token=an-access-token'
+  expect(sent).toEqual(Array(2).fill({ url, method: 'POST', headers: json, body: '{"touser":"o-1"}' }))
+})
+
 describe('the log', () => {
   /** What every line says: where, in words what, and how long it took, which is less than the whole call did. */
   const lineOf = (level: number, endpoint: string, more: object) => ({
