@@ -65,6 +65,9 @@ const readEnv = () => readGenerated(dataDir)
 test('starts, does what its banner says, tells a second start, ends, and goes on where it was', async () => {
   const first = await launchUntilReady()
 
+  // A start in which nothing is wrong warns of nothing.
+  expect(first.output()).not.toContain('"level":40')
+
   // The tours of both READMEs, and the copy-paste lines of the banner, in a shell, as printed.
   for (const readme of ['README.md', 'README.zh-CN.md']) {
     const shown = inShell((await tourOf(readme)).replaceAll('127.0.0.1:5678', new URL(first.url).host))
