@@ -11,36 +11,45 @@ import { performanceFiles } from '../bench/report/files.ts'
 import { parseConfig } from '../src/config.ts'
 import { startEmbedded } from '../src/db/embedded.ts'
 import { migrate } from '../src/db/migrate.ts'
-import { catalogue } from '../src/errors.ts'
 import { wechatPreset } from '../src/graphql/preset.ts'
 import { createLog } from '../src/log.ts'
+import { authRoutes } from '../src/rest/routes.ts'
 import { createServices } from '../src/services.ts'
 import { compatibilityPage } from '../test/contract/clients/page.ts'
 import { dumpSchema } from './dump_schema.ts'
 import { firstDifference } from './first_difference.ts'
 import { metricsPage } from './metrics_page.ts'
+import { errorsPage } from './reference/errors.ts'
+import { eventsPage } from './reference/events.ts'
+import { graphqlPage } from './reference/graphql.ts'
+import { restPage } from './reference/rest.ts'
+import { sqlPage } from './reference/sql.ts'
+import { variablesPage } from './reference/variables_page.ts'
 
-// Writes what is generated from the code and committed: the files of generated/, docs/errors.md, docs/compatibility.md,
-// docs/metrics.md, and, of docs/performance/results.json, the tables of docs/performance.md and
+// Writes what is generated from the code and committed: the files of generated/, docs/reference/, docs/errors.md,
+// docs/compatibility.md, docs/metrics.md, and, of docs/performance/results.json, the tables of docs/performance.md and
 // docs/scale.md, and charts.
 // With --check it writes nothing, shows where a file is stale, and ends with 1.
 
 const root = new URL('../', import.meta.url)
 
-/** What a database shows that was built from sql/schema. */
-async function schemas(): Promise<{ graphql: string; sql: string }> {
+/** The files of a database that was built from sql/schema. */
+async function filesOfTheSchema(): Promise<Record<string, string>> {
   const dataDir = await mkdtemp(join(tmpdir(), 'postgraphile-wechat-generate-'))
   const embedded = await startEmbedded({ dataDir, durable: false, log: () => {} })
   try {
     await migrate({ ownerUrl: embedded.ownerUrl, log: createLog('silent') })
-    return { graphql: await graphqlSchema(embedded.databaseUrl), sql: await sqlSchema(embedded.ownerUrl) }
+    return {
+      ...(await filesOfTheService(embedded.databaseUrl)),
+      ...(await filesOfTheCatalogue(embedded.ownerUrl)),
+    }
   } finally {
     await embedded.stop()
     await rm(dataDir, { recursive: true, force: true })
   }
 }
 
-async function graphqlSchema(databaseUrl: string): Promise<string> {
+async function filesOfTheService(databaseUrl: string): Promise<Record<string, string>> {
   const config = parseConfig({
     DATABASE_URL: databaseUrl,
     JWT_SECRET: 'not a secret: only the schema is printed',
@@ -51,48 +60,38 @@ async function graphqlSchema(databaseUrl: string): Promise<string> {
       extends: [PostGraphileAmberPreset, wechatPreset(services)],
       pgServices: [makePgService({ pool: services.db.pool, schemas: ['public'] })],
     })
-    return `${printSchema(lexicographicSortSchema(schema))}\n`
+    const text = `${printSchema(lexicographicSortSchema(schema))}\n`
+    return {
+      'generated/schema.graphql': text,
+      'docs/reference/graphql.md': graphqlPage(text),
+      'docs/reference/rest.md': restPage(authRoutes(services)),
+    }
   } finally {
     await services.close()
   }
 }
 
-async function sqlSchema(ownerUrl: string): Promise<string> {
+async function filesOfTheCatalogue(ownerUrl: string): Promise<Record<string, string>> {
   const client = new pg.Client({ connectionString: ownerUrl })
   await client.connect()
   try {
-    return await dumpSchema(client)
+    const { rows } = await client.query<{ types: string[] }>('select auth_private.event_types() as types')
+    return {
+      'generated/schema.sql': await dumpSchema(client),
+      'docs/reference/sql.md': await sqlPage(client),
+      'docs/reference/events.md': eventsPage(rows[0]!.types),
+    }
   } finally {
     await client.end()
   }
 }
 
-function errorsPage(): string {
-  const rows = Object.entries(catalogue).map(([code, entry]) => {
-    const sqlstate = 'sqlstate' in entry ? `\`${entry.sqlstate}\`` : ''
-    return `| \`${code}\` | ${entry.status} | ${sqlstate} | ${entry.message} | ${entry.remedy} |`
-  })
-  return `# Errors
-
-One catalogue for SQL, GraphQL and REST. GraphQL answers with \`errors[].extensions.code\`, REST with \`error_code\` (or
-\`code\`, for clients that send \`X-Supabase-Api-Version: 2024-01-01\` or later) and the header \`x-sb-error-code\`. Where WeChat
-caused an error, \`wechat\` holds its \`errcode\` and \`rid\`. 429 and 503 come with \`Retry-After\`.
-
-A GraphQL request that is refused as a whole (a bad token, a document that is not valid) has the status below; an error
-of execution is HTTP 200. \`validation_failed\` is also 404, 405, 413 and 415, for route, method, size and type; on
-\`/wechat/push\` \`no_authorization\` is 403; on \`/logout\` a dead session, a bad token and a ban are 401; on \`/token\` \`over_request_rate_limit\` and \`unexpected_failure\` are 503, because clients throw their session away on 429 and 500.
-
-| code | status | SQLSTATE | message | what helps |
-|---|---|---|---|---|
-${rows.join('\n')}
-`
-}
-
-const { graphql, sql } = await schemas()
 const files: Record<string, string> = {
-  'generated/schema.graphql': graphql,
-  'generated/schema.sql': sql,
-  'docs/errors.md': errorsPage(),
+  ...(await filesOfTheSchema()),
+  'docs/errors.md': errorsPage('en'),
+  'docs/errors.zh-CN.md': errorsPage('zh'),
+  'docs/reference/variables.md': variablesPage('en'),
+  'docs/reference/variables.zh-CN.md': variablesPage('zh'),
   'docs/compatibility.md': compatibilityPage(),
   'docs/metrics.md': metricsPage(),
   ...(await performanceFiles()),

@@ -33,10 +33,3 @@ test('each statement of the page does what stands beside it', async () => {
     await db.drop()
   }
 })
-
-test('the page names the events that there are', async () => {
-  const db = await createDatabase()
-  const { types } = await db.row<{ types: string[] }>('select auth_private.event_types() as types')
-  await db.drop()
-  expect([...page.matchAll(/^\| `([a-z_.]+)` \|/gm)].map(([, type]) => type)).toEqual(types)
-})

@@ -25,15 +25,16 @@ import { fromBody, type Route } from './route.ts'
 import { sessionJson, userJson } from './user_json.ts'
 
 /**
- * `/auth/v1`: the wire of MemFire's mini-program SDK and of auth-js, over the same operations as GraphQL. Each route
- * says where the input stands in the request and how the result looks; the rest is in src/rpc.
+ * The routes of `/auth/v1`: the wire of MemFire's mini-program SDK and of auth-js, over the same operations as GraphQL. Each
+ * says where the input stands in the request and how the result looks; the rest is in src/rpc. What people read of them
+ * stands in scripts/reference/rest_routes.ts.
  */
-export function authRouter(services: Services): Router {
+export function authRoutes(services: Services): Route[] {
   const format = services.config.phoneFormat
   const user = ({ user }: { user: UserRow }) => userJson(user, format)
   const session = ({ session }: { session: Session }) => sessionJson(session, format)
 
-  const routes: Route[] = [
+  return [
     // MemFire's SDK sends these as GET, the code not URL-encoded: a plus arrives as a space, which no code has.
     { method: 'get', path: '/wechat_mini/login', handle: run(wechatSignIn, fromQuery, session) },
     { method: 'post', path: '/wechat_mini/login', handle: run(wechatSignIn, fromBody, session) },
@@ -118,8 +119,14 @@ export function authRouter(services: Services): Router {
     }
   }
 
-  const callOf = (req: Request) => identify(services, name => req.get(name), req)
+  function callOf(req: Request) {
+    return identify(services, name => req.get(name), req)
+  }
+}
 
+/** `/auth/v1`. */
+export function authRouter(services: Services): Router {
+  const routes = authRoutes(services)
   const router = Router()
   router.use((_req, res, next) => {
     res.set('cache-control', 'no-store')

@@ -1,0 +1,106 @@
+import type { Route } from '../../src/rest/route.ts'
+import { limitsText, splitErrors } from './graphql.ts'
+import { type Told, told } from './rest_routes.ts'
+import { code, table } from './text.ts'
+
+/** As pages write it: `GET /user/identities/{identity_id}`. */
+const nameOf = ({ method, path }: Pick<Route, 'method' | 'path'>) =>
+  `${method.toUpperCase()} ${path.replaceAll(/:(\w+)/g, '{$1}')}`
+
+function requireAll(routes: Pick<Route, 'method' | 'path'>[]) {
+  const served = routes.map(nameOf)
+  const described = Object.values(told).flatMap(Object.keys)
+  const wrong = [
+    ...served.filter(name => !described.includes(name)).map(name => `${name} is not described`),
+    ...described.filter(name => !served.includes(name)).map(name => `${name} is not served`),
+  ]
+  if (wrong.length > 0) throw new Error(`scripts/reference/rest_routes.ts: ${wrong.join(', ')}`)
+}
+
+const errorsOf = ({ rpc, errors = [] }: Told): string[] =>
+  rpc ? splitErrors(rpc.description).errors : errors
+
+/** What every one of these routes may answer, so that it need not be said of each. */
+const commonErrors = (routes: Record<string, Told>) => {
+  const [first, ...others] = Object.values(routes).map(errorsOf)
+  return first!.filter(name => others.every(errors => errors.includes(name)))
+}
+
+function rowOf([name, told]: [string, Told], passedOver: string[]) {
+  const { rpc, does, limits, takes, answers } = told
+  const graphql = rpc ? `[${rpc.name}](graphql.md#${rpc.name.toLowerCase()})` : undefined
+  const counted = rpc?.name ?? limits
+  return {
+    name: code(name),
+    does: graphql ?? does!,
+    takes,
+    answers,
+    errors: errorsOf(told)
+      .filter(error => !passedOver.includes(error))
+      .map(code)
+      .join(', '),
+    limits: counted === undefined ? 'none' : limitsText(counted),
+  }
+}
+
+const HEAD = ['route', 'does', 'takes', 'answers']
+
+const tableOf = (routes: Record<string, Told>, more: ('errors' | 'limits')[]) =>
+  table(
+    [...HEAD, ...more],
+    Object.entries(routes).map(entry => {
+      const row = rowOf(entry, commonErrors(routes))
+      return [row.name, row.does, row.takes, row.answers, ...more.map(name => row[name])]
+    }),
+  )
+
+/** docs/reference/rest.md; \`routes\` are those that are served. */
+export function restPage(routes: Pick<Route, 'method' | 'path'>[]): string {
+  requireAll(routes)
+  return `# REST
+
+Under \`/auth/v1\`: the wire of MemFire's mini-program SDK and of \`@supabase/auth-js\`, by which the same operations run as by
+[GraphQL](graphql.md). Which method of which SDK calls what: [compatibility.md](../compatibility.md).
+
+The caller is the bearer of \`Authorization: Bearer …\`, which goes before the header \`apikey\`: a user's access token, or an API key; without
+a token it is \`anon\`. With several apps the header \`x-wechat-appid\` chooses one. Bodies are JSON, 100 kB at most. Where a token or a key
+comes along that is not good, every route but the open ones answers \`bad_jwt\`; \`unexpected_failure\` may befall any. Errors are
+\`{code, error_code, msg}\`: [errors.md](../errors.md).
+
+A session is \`{access_token, token_type, expires_in, expires_at, refresh_token, user}\`. A user is GoTrue's: \`id\`, \`phone\` (as
+\`PHONE_FORMAT\` says; \`""\`: none), \`phone_confirmed_at\`, \`wechat_id\`, \`wechat_unionid\`, \`app_metadata\`, \`user_metadata\`,
+\`identities\`, times.
+
+## Of users
+
+${tableOf(told.signedIn, ['errors', 'limits'])}
+
+Every one of these may answer ${commonErrors(told.signedIn).map(code).join(', ')}, too. Limits hold where \`RATE_LIMITS\` is on, and are
+shared by all nodes.
+
+## Open to everybody
+
+Any token will do, or none; there are no limits.
+
+${tableOf(told.open, [])}
+
+## Of administrators
+
+With the service-role key; everybody else is answered \`not_admin\`, or \`no_authorization\` without a token. There are no limits.
+Every one of these may answer ${commonErrors(told.admin).map(code).join(', ')} and \`database_unavailable\`, too. Members, searching, deleting, examples: [admin_rest.md](../admin_rest.md).
+
+${tableOf(told.admin, ['errors'])}
+
+## Other paths
+
+| path | is |
+|---|---|
+| \`POST /graphql\` | [GraphQL](graphql.md) |
+| \`GET /graphiql\` | the GraphQL IDE, where \`GRAPHIQL\` is on |
+| \`GET /health/live\` | 200: the process answers |
+| \`GET /health/ready\` | 200: the database answers with the schema of this version, and WeChat gives an access token; else 503 with what is wrong. With \`?ignore=wechat\` of the database alone |
+| \`GET /metrics\` | [metrics.md](../metrics.md) |
+| \`GET\` and \`POST /wechat/push\` | WeChat's message push, where \`WECHAT_PUSH_TOKEN\` is set: [push.md](../push.md) |
+| \`/simulator\` | in development, the simulator of WeChat: [simulator.md](../simulator.md) |
+`
+}
