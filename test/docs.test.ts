@@ -1,21 +1,14 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { Environment } from '../src/environment.ts'
+import { readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { rules } from '../src/limits/rules.ts'
 import { RETENTION, rules as retentionRules } from '../src/tasks/retention.ts'
+import { documents, read, root } from './support/markdown.ts'
 
-const root = fileURLToPath(new URL('../', import.meta.url))
-const read = (name: string) => readFileSync(join(root, name), 'utf8')
 const filesBelow = (directory: string): string[] =>
   readdirSync(join(root, directory), { recursive: true, encoding: 'utf8' })
     .map(name => join(directory, name))
     .filter(name => statSync(join(root, name)).isFile())
 
-const documents = [
-  ...readdirSync(root).filter(name => name.endsWith('.md')),
-  ...filesBelow('docs').filter(name => name.endsWith('.md')),
-]
 const sources = [...filesBelow('src'), ...filesBelow('sql/schema'), ...filesBelow('test')]
 const code = sources.map(read).join('\n')
 
@@ -37,13 +30,6 @@ describe.each(documents)('%s', name => {
       new RegExp(`create (function|table|view) ${object.replace('.', '\\.')}\\b`).test(code)
     expect(objects.filter(object => !exists(object))).toEqual([])
   })
-
-  test('links to files that exist', () => {
-    const links = [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, link]) => link!)
-    expect(
-      links.filter(link => !statSync(join(root, dirname(name), link), { throwIfNoEntry: false })),
-    ).toEqual([])
-  })
 })
 
 test('the flow of a bind names functions and types that are in the file it gives', () => {
@@ -64,40 +50,6 @@ test('the flow of a bind names functions and types that are in the file it gives
         expect([row, text]).toEqual([row, expect.stringContaining(part)])
     }
   }
-})
-
-test('both READMEs have the same sections, tables and commands', () => {
-  const shape = (name: string) => {
-    const text = read(name)
-    return {
-      sections: [...text.matchAll(/^#+ /gm)].map(([mark]) => mark),
-      rows: text.split('\n').filter(line => line.startsWith('|')).length,
-      commands: [...text.matchAll(/^```\w+\n(.*?)^```$/gms)].map(([, block]) =>
-        block!.replace(/(#|\/\/) .*$/gm, '').trimEnd(),
-      ),
-      variables: [...text.matchAll(/^\| (`[A-Z_`, ]+`) \|/gm)].map(([, names]) => names),
-    }
-  }
-  const { commands, ...rest } = shape('README.md')
-  expect(shape('README.zh-CN.md')).toEqual({
-    ...rest,
-    commands: commands.map(command => expect.stringMatching(loosely(command))),
-  })
-})
-
-/** Comments are translated, and their column with them. */
-const loosely = (command: string) =>
-  new RegExp(
-    `^${command
-      .split('\n')
-      .map(line => line.trimEnd().replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
-      .join('\\s*\\n')}\\s*$`,
-  )
-
-test('the README names every variable of the configuration', () => {
-  const inCode = Object.keys(Environment.shape)
-  expect(inCode.length).toBeGreaterThan(20)
-  expect(inCode.filter(name => name !== 'NODE_ENV' && !read('README.md').includes(`\`${name}\``))).toEqual([])
 })
 
 test('the table of what is kept is that of the code', () => {

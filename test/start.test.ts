@@ -1,76 +1,45 @@
-import { type ChildProcess, spawnSync } from 'node:child_process'
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SIMULATOR_APP_ID } from '../src/simulator/index.ts'
 import { graphql, post, send } from './support/client.ts'
 import { secret } from './support/leaks.ts'
+import { blocksIn, read } from './support/markdown.ts'
+import { createPlace, type Place } from './support/place.ts'
 import type { Node } from './support/service.ts'
-import {
-  asOwnerOf,
-  ended,
-  freshEnv,
-  launchIn,
-  readGenerated,
-  type Started,
-  untilReady,
-} from './support/start.ts'
+import { asOwnerOf, ended, readGenerated } from './support/start.ts'
 import { until } from './tasks/harness.ts'
 import { startReceiver } from './tasks/receiver.ts'
 
 // `npm start` as a new user has it: everything embedded, nothing configured.
 
-let dataDir: string
-const children: ChildProcess[] = []
-
+let place: Place
 beforeAll(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'postgraphile-wechat-start-'))
+  place = await createPlace()
 })
-afterAll(async () => {
-  for (const child of children) if (child.exitCode === null) child.kill('SIGTERM')
-  await Promise.all(children.map(ended))
-  await rm(dataDir, { recursive: true, force: true })
-})
+afterAll(() => place.close())
 
-function launch(more: Record<string, string> = {}, args?: string[]): Started {
-  const started = launchIn(dataDir, more, args)
-  children.push(started.child)
-  return started
-}
-
-async function launchUntilReady(more?: Record<string, string>): Promise<Started & { url: string }> {
-  const started = launch(more)
-  return { ...started, url: await untilReady(started) }
-}
-
-const inShell = (commands: string) => {
-  const shell = spawnSync('bash', ['-c', commands], {
-    encoding: 'utf8',
-    env: freshEnv({ DATA_DIR: dataDir }),
-  })
-  return shell.stdout
-}
-
-/** The shell commands of the tour: the second section of a README, but for `npm start` itself. */
-const tourOf = async (readme: string) => {
-  const section = (await readFile(readme, 'utf8')).split(/^## /m)[2]!
-  const blocks = [...section.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block!)
+/** The commands of the tour, but for `npm start` itself. */
+const tourOf = (page: string) => {
+  const blocks = blocksIn(read(page), 'sh')
   expect(blocks.length).toBeGreaterThan(6)
   return blocks.filter(block => block !== 'npm start\n').join('echo\n')
 }
 
-const readEnv = () => readGenerated(dataDir)
+const readEnv = () => readGenerated(place.dataDir)
 
 test('starts, does what its banner says, tells a second start, ends, and goes on where it was', async () => {
-  const first = await launchUntilReady()
+  const first = await place.launchUntilReady()
 
   // A start in which nothing is wrong warns of nothing.
   expect(first.output()).not.toContain('"level":40')
 
-  // The tours of both READMEs, and the copy-paste lines of the banner, in a shell, as printed.
-  for (const readme of ['README.md', 'README.zh-CN.md']) {
-    const shown = inShell((await tourOf(readme)).replaceAll('127.0.0.1:5678', new URL(first.url).host))
+  // The tours of both languages, and the copy-paste lines of the banner, in a shell, as printed.
+  for (const page of ['docs/tutorials/shell.md', 'docs/tutorials/shell.zh-CN.md']) {
+    const { output: shown } = place.inShell(
+      tourOf(page).replaceAll('127.0.0.1:5678', new URL(first.url).host),
+    )
     expect(shown).toMatch(
       /^\{"data":\{"wechatBindPhone":\{"user":\{"id":"[0-9a-f-]{36}","phone":"\+8613800138000"\}\}\}\}/m,
     )
@@ -80,7 +49,7 @@ test('starts, does what its banner says, tells a second start, ends, and goes on
     expect(shown).toContain('(1 row)')
     expect(shown).toContain('{"code":409,"error_code":"wechat_code_used"')
   }
-  const shown = inShell(
+  const { output: shown } = place.inShell(
     first
       .output()
       .split('\n')
@@ -93,13 +62,13 @@ test('starts, does what its banner says, tells a second start, ends, and goes on
   expect(shown).toMatch(/^[0-9a-f-]{36} \| \+8613800138000 \|/m)
 
   // What was generated is in DATA_DIR/env, for its owner only, and works.
-  expect((await stat(join(dataDir, 'env'))).mode & 0o777).toBe(0o600)
+  expect((await stat(join(place.dataDir, 'env'))).mode & 0o777).toBe(0o600)
   const generated = await readEnv()
   expect(Object.keys(generated).sort()).toEqual(
     ['ANON_KEY', 'DATABASE_OWNER_URL', 'DATABASE_URL', 'JWT_SECRET', 'SERVICE_ROLE_KEY', 'SITE_URL'].sort(),
   )
   expect(generated.SITE_URL).toBe(first.url)
-  const asOwner = <T extends object>(text: string) => asOwnerOf<T>(dataDir, text)
+  const asOwner = <T extends object>(text: string) => asOwnerOf<T>(place.dataDir, text)
   const [user] = await asOwner<{ id: string }>(`select id from auth.admin_find_user('+8613800138000')`)
   expect(user!.id).toEqual(expect.any(String))
   expect((await asOwner<{ server_version: string }>('show server_version'))[0]!.server_version).toMatch(
@@ -137,7 +106,7 @@ test('starts, does what its banner says, tells a second start, ends, and goes on
     data: { currentUser: null },
   })
 
-  const second = launch()
+  const second = place.launch()
   await ended(second.child)
   expect(second.child.exitCode).toBe(1)
   expect(second.output()).toMatch(/already runs on .*DATA_DIR/s)
@@ -149,7 +118,7 @@ test('starts, does what its banner says, tells a second start, ends, and goes on
   await expect(asOwner('select 1')).rejects.toMatchObject({ code: 'ECONNREFUSED' })
 
   // Again: the same keys, the same user, though the simulator has forgotten its tokens.
-  const third = await launchUntilReady()
+  const third = await place.launchUntilReady()
   expect(await readEnv()).toMatchObject({ JWT_SECRET: generated.JWT_SECRET, ANON_KEY: generated.ANON_KEY })
   const signIn = async () => {
     const code = await post(`${third.url}/simulator/login-codes`, { openid: 'o-alice' })
@@ -168,7 +137,7 @@ test('starts, does what its banner says, tells a second start, ends, and goes on
   // The launcher is killed with -9: the service ends by itself, and the next start is as good as any.
   third.child.kill('SIGKILL')
   await ended(third.child)
-  const fourth = await launchUntilReady()
+  const fourth = await place.launchUntilReady()
   expect(await asOwner(`select id from auth.admin_find_user('+8613900139000')`)).toEqual([{ id: user!.id }])
   fourth.child.kill('SIGTERM')
   await ended(fourth.child)
@@ -176,7 +145,7 @@ test('starts, does what its banner says, tells a second start, ends, and goes on
 }, 120_000)
 
 test('lists every fault of the configuration at once, and ends with 78', async () => {
-  const faulty = launch({
+  const faulty = place.launch({
     NODE_ENV: 'production',
     PORT: 'many',
     JWT_EXPIRY: '5',
@@ -189,7 +158,7 @@ test('lists every fault of the configuration at once, and ends with 78', async (
 })
 
 test('production starts nothing by itself', async () => {
-  const bare = launch({ NODE_ENV: 'production' })
+  const bare = place.launch({ NODE_ENV: 'production' })
   await ended(bare.child)
   expect(bare.child.exitCode).toBe(78)
   for (const name of ['DATABASE_URL', 'JWT_SECRET', 'SITE_URL', 'WECHAT_APP_ID']) {
@@ -198,11 +167,11 @@ test('production starts nothing by itself', async () => {
 })
 
 test('a port that is taken is said so', async () => {
-  const holder = await launchUntilReady()
+  const holder = await place.launchUntilReady()
   const { port } = new URL(holder.url)
   const other = await mkdtemp(join(tmpdir(), 'postgraphile-wechat-start-'))
   try {
-    const refused = launch({ DATA_DIR: other, PORT: port })
+    const refused = place.launch({ DATA_DIR: other, PORT: port })
     await ended(refused.child)
     expect(refused.child.exitCode).toBe(1)
     expect(refused.output()).toContain(`Port ${port} of 127.0.0.1 is taken`)
@@ -214,7 +183,7 @@ test('a port that is taken is said so', async () => {
 }, 60_000)
 
 test('the simulator runs alone, for any backend', async () => {
-  const { child, output } = launch({}, ['bin/postgraphile-wechat.js', 'simulator'])
+  const { child, output } = place.launch({}, ['bin/postgraphile-wechat.js', 'simulator'])
   while (!output().includes('http://') && child.exitCode === null) await sleep(20)
   const url = /at (http:\S+)/.exec(output())![1]!
   const { body } = await post(`${url}/simulator/login-codes`, { openid: 'o-1' })

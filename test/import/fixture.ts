@@ -6,14 +6,15 @@ import type { ImportOptions } from '../../src/import/options.ts'
 import { SIMULATOR_APP_ID } from '../../src/simulator/index.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 import { record } from '../support/leaks.ts'
+import { servers } from '../support/servers.ts'
 import { type Shape, shapes } from './shapes.ts'
 
 export const APP = SIMULATOR_APP_ID
 export const OTHER_APP = 'wx00000000000000bb'
 
 /** A database of another service, with the tables of this shape and nobody in them. */
-export async function createSource(shape: Shape = 'supabase'): Promise<TestDatabase> {
-  const db = await createDatabase({ migrated: false })
+export async function createSource(shape: Shape = 'supabase', server = servers[0]!): Promise<TestDatabase> {
+  const db = await createDatabase({ migrated: false, server })
   await db.owner.query(shapes[shape])
   // Its habits are its own.
   await inItsOwnWay(db, { timezone: 'America/New_York', datestyle: 'SQL, DMY' })

@@ -49,7 +49,10 @@ export function createWx() {
     const sent = note(method, url, header)
     // Node by itself would send the body of a DELETE without its length.
     const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }
-    const outgoing = http.request(url, { method, headers: { ...header, ...length } }, response => {
+    // As wx.request has it, unless it is told otherwise.
+    const isTyped = Object.keys(header).some(name => name.toLowerCase() === 'content-type')
+    const type = body === undefined || isTyped ? {} : { 'content-type': 'application/json' }
+    const outgoing = http.request(url, { method, headers: { ...header, ...length, ...type } }, response => {
       const chunks: Buffer[] = []
       response.on('data', chunk => chunks.push(chunk))
       response.on('end', () => {
