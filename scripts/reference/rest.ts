@@ -101,6 +101,7 @@ ${tableOf(told.admin, ['errors'])}
 | \`GET /health/ready\` | 200: the database answers with the schema of this version, and WeChat gives an access token; else 503 with what is wrong. With \`?ignore=wechat\` of the database alone |
 | \`GET /metrics\` | [metrics.md](../metrics.md) |
 | \`GET\` and \`POST /wechat/push\` | WeChat's message push, where \`WECHAT_PUSH_TOKEN\` is set: [push.md](../push.md) |
+| \`GET /\` | in development, the playground: a phone in the browser |
 | \`/simulator\` | in development, the simulator of WeChat: [simulator.md](../simulator.md) |
 `
 }

@@ -56,3 +56,17 @@ test.each(chinese)('%s is Chinese', name => {
     .filter(paragraph => paragraph.length > 40)
   expect(paragraphs.filter(paragraph => !/\p{Script=Han}/u.test(paragraph))).toEqual([])
 })
+
+test.each([
+  ['README.md', 'browser', 'texts.ts'],
+  ['README.zh-CN.md', '浏览器', 'texts_zh.ts'],
+])('the tour of %s presses what the playground has', (name, place, texts) => {
+  const section = read(name)
+    .split(/^## /m)
+    .find(part => part.split('\n')[0]!.includes(place))!
+  const pressed = [...section.matchAll(/\*\*([^*]+)\*\*/g)].map(([, label]) => label!)
+  expect(pressed.length).toBeGreaterThan(9)
+  const entrances = ['GraphQL', 'REST']
+  const shown = read(`src/playground/page/${texts}`)
+  expect(pressed.filter(label => !entrances.includes(label) && !shown.includes(`'${label}'`))).toEqual([])
+})
