@@ -58,9 +58,12 @@ const OPTIONS = {
   },
 }
 
-/** Of the sources, which are checked elsewhere and more strictly; or of what has no type in JavaScript: bodies and headers. */
+/**
+ * Of the sources, which are checked elsewhere and more strictly; of what has no type in JavaScript, bodies and headers; or of a
+ * file beside the snippet's.
+ */
 const isNoFault = (line: string) =>
-  !/^\w+\.[jt]s\(/.test(line) || /IncomingHttpHeaders|on type '\{\}'/.test(line)
+  !/^\w+\.[jt]s\(/.test(line) || /IncomingHttpHeaders|on type '\{\}'|Cannot find module '\./.test(line)
 
 async function faultsOf(files: { file: string; text: string }[]): Promise<string[]> {
   const directory = await mkdtemp(join(tmpdir(), 'postgraphile-wechat-snippets-'))

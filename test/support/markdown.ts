@@ -20,10 +20,13 @@ export interface Block {
   text: string
 }
 
+/** A block may stand in a list, and is indented there. */
+const BLOCK = /^( *)```(\w*)\n(.*?)^\1```$/gms
+
 export const blocksOf = (text: string): Block[] =>
-  [...text.matchAll(/^```(\w*)\n(.*?)^```$/gms)].map(([, language, block]) => ({
+  [...text.matchAll(BLOCK)].map(([, indent, language, block]) => ({
     language: language!,
-    text: block!,
+    text: block!.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
   }))
 
 /** Blocks of one language. */
@@ -33,7 +36,7 @@ export const blocksIn = (text: string, language: string) =>
     .map(block => block.text)
 
 /** What is left is prose: a heading or a link in a block is none. */
-export const withoutBlocks = (text: string) => text.replaceAll(/^```\w*\n.*?^```$/gms, '')
+export const withoutBlocks = (text: string) => text.replaceAll(BLOCK, '')
 
 export const headingsOf = (text: string) =>
   [...withoutBlocks(text).matchAll(/^(#+) (.*)$/gm)].map(([, marks, title]) => ({
