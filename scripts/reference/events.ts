@@ -71,7 +71,7 @@ export function eventsPage(types: string[]): string {
   )
   return `# Events
 
-What subscribers are told: the body of a webhook, and what the task \`auth_event\` of your own worker is given. How to subscribe, verify and
+What subscribers are told: the body of a webhook, and what the task \`auth_event\` of your own worker is given, with an \`id\` beside it. How to subscribe, verify and
 replay: [webhooks.md](../webhooks.md).
 
 \`\`\`json

@@ -93,7 +93,7 @@ export function graphqlPage(text: string): string {
 \`POST /graphql\`, one request at a time (no batches). The caller is the bearer of \`Authorization: Bearer …\`: a user's access token,
 or an API key; without a token it is \`anon\`. With several apps the header \`x-wechat-appid\` chooses one. The whole schema as a
 file: \`generated/schema.graphql\`. What stands here is the service's own; tables and functions of your application appear beside it, as
-PostGraphile makes them: [own_tables.md](../own_tables.md).
+PostGraphile makes them: [own_tables.md](../own_tables.md); so do operations of your own: [companion_rpc.md](../companion_rpc.md).
 
 An error of execution is HTTP 200, with \`errors[].extensions.code\`: [errors.md](../errors.md). Every mutation takes \`input\`, with a
 \`clientMutationId\` if you like, and its payload has \`clientMutationId\` and \`query\` besides the fields below. Limits hold

@@ -95,6 +95,7 @@ ${tableOf(told.admin, ['errors'])}
 
 | path | is |
 |---|---|
+| \`POST /auth/v1/rpc/{name}\` | operations of your own: [companion_rpc.md](../companion_rpc.md) |
 | \`POST /graphql\` | [GraphQL](graphql.md) |
 | \`GET /graphiql\` | the GraphQL IDE, where \`GRAPHIQL\` is on |
 | \`GET /health/live\` | 200: the process answers |

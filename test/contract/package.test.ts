@@ -66,7 +66,8 @@ test('the tarball holds what it should, and nothing else', () => {
     .flatMap(name => ['.js', '.d.ts'].map(extension => `dist/${name.replace(/\.ts$/, extension)}`))
   const documents = filesBelow(join(root, 'docs')).filter(
     name =>
-      /^([^/]+\.md|alerts\.yml|flows\/.*)$/.test(name) && !['mutation.md', 'performance.md'].includes(name),
+      /^([^/]+\.md|alerts\.yml|(flows|reference|tutorials)\/.*|images\/.*\.svg)$/.test(name) &&
+      !['mutation.md', 'performance.md'].includes(name),
   )
   const expected = [
     ...['CHANGELOG.md', 'LICENSE', 'README.md', 'README.zh-CN.md', 'package.json'],
