@@ -2,6 +2,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { kinds, type Variable, variables } from '../../scripts/reference/variables.ts'
 import { defaultOf, valuesOf, variablesPage } from '../../scripts/reference/variables_page.ts'
 import { Environment } from '../../src/environment.ts'
+import { read } from '../support/markdown.ts'
 
 // docs/reference/variables.md against the schema that it tells of.
 
@@ -46,4 +47,11 @@ test('both pages have every variable of the configuration once', () => {
 test('the Chinese page is Chinese', () => {
   const english = entries.filter(([, { meaning }]) => !/\p{Script=Han}/u.test(meaning.zh))
   expect(english).toEqual([])
+})
+
+test.each(['README.md', 'README.zh-CN.md'])('%s names variables that there are', name => {
+  const rows = [...read(name).matchAll(/^\| (`[A-Z_]+`(?:, `[A-Z_]+`)*) \|/gm)].map(([, names]) => names!)
+  const named = rows.flatMap(names => names.replaceAll('`', '').split(', '))
+  expect(named.length).toBeGreaterThan(10)
+  expect(named.filter(variable => !(variable in variables))).toEqual([])
 })
