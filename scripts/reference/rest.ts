@@ -26,32 +26,47 @@ const commonErrors = (routes: Record<string, Told>) => {
   return first!.filter(name => others.every(errors => errors.includes(name)))
 }
 
-function rowOf([name, told]: [string, Told], passedOver: string[]) {
-  const { rpc, does, limits, takes, answers } = told
-  const graphql = rpc ? `[${rpc.name}](graphql.md#${rpc.name.toLowerCase()})` : undefined
-  const counted = rpc?.name ?? limits
-  return {
-    name: code(name),
-    does: graphql ?? does!,
-    takes,
-    answers,
-    errors: errorsOf(told)
-      .filter(error => !passedOver.includes(error))
-      .map(code)
-      .join(', '),
-    limits: counted === undefined ? 'none' : limitsText(counted),
-  }
+const ownErrors = (told: Told, common: string[]) =>
+  errorsOf(told)
+    .filter(error => !common.includes(error))
+    .map(code)
+    .join(', ') || 'none'
+
+/** Routes that do the same, by one path. */
+function operationsOf(routes: Record<string, Told>) {
+  const key = ([name, { rpc }]: [string, Told]) => (rpc ? `${rpc.name} ${name.split(' ')[1]}` : name)
+  return Object.values(Object.groupBy(Object.entries(routes), key)).map(group => group!)
 }
 
-const HEAD = ['route', 'does', 'takes', 'answers']
+function section(group: [string, Told][], common: string[]): string {
+  const [[name, told]] = group as [[string, Told]]
+  const { rpc, does, limits, answers } = told
+  const [methods, path] = [group.map(([name]) => name.split(' ')[0]!), name.split(' ')[1]!]
+  const takes = group.map(([, { takes }], index) =>
+    group.length > 1 ? `${code(methods[index]!)} ${takes}` : takes,
+  )
+  const graphql = rpc && ` In GraphQL: [${rpc.name}](graphql.md#${rpc.name.toLowerCase()}).`
+  const counted = rpc?.name ?? limits
+  return `### ${methods.join(', ')} ${path}
 
-const tableOf = (routes: Record<string, Told>, more: ('errors' | 'limits')[]) =>
+${rpc ? splitErrors(rpc.description).text : does}${graphql ?? ''}
+
+- Takes: ${takes.join('; ')}
+- Answers: ${answers}
+- Errors: ${ownErrors(told, common)}
+- Limits: ${counted === undefined ? 'none' : limitsText(counted)}`
+}
+
+const tableOf = (routes: Record<string, Told>) =>
   table(
-    [...HEAD, ...more],
-    Object.entries(routes).map(entry => {
-      const row = rowOf(entry, commonErrors(routes))
-      return [row.name, row.does, row.takes, row.answers, ...more.map(name => row[name])]
-    }),
+    ['route', 'does', 'takes', 'answers', 'errors'],
+    Object.entries(routes).map(([name, told]) => [
+      code(name),
+      told.does!,
+      told.takes,
+      told.answers,
+      ownErrors(told, commonErrors(routes)),
+    ]),
   )
 
 /** docs/reference/rest.md; \`routes\` are those that are served. */
@@ -73,23 +88,25 @@ A session is \`{access_token, token_type, expires_in, expires_at, refresh_token,
 
 ## Of users
 
-${tableOf(told.signedIn, ['errors', 'limits'])}
+Besides the errors below every one of these may answer ${commonErrors(told.signedIn).map(code).join(', ')}. Limits
+hold where \`RATE_LIMITS\` is on, and are shared by all nodes.
 
-Every one of these may answer ${commonErrors(told.signedIn).map(code).join(', ')}, too. Limits hold where \`RATE_LIMITS\` is on, and are
-shared by all nodes.
+${operationsOf(told.signedIn)
+  .map(group => section(group, commonErrors(told.signedIn)))
+  .join('\n\n')}
 
 ## Open to everybody
 
 Any token will do, or none; there are no limits.
 
-${tableOf(told.open, [])}
+${tableOf(told.open)}
 
 ## Of administrators
 
 With the service-role key; everybody else is answered \`not_admin\`, or \`no_authorization\` without a token. There are no limits.
 Every one of these may answer ${commonErrors(told.admin).map(code).join(', ')} and \`database_unavailable\`, too. Members, searching, deleting, examples: [admin_rest.md](../admin_rest.md).
 
-${tableOf(told.admin, ['errors'])}
+${tableOf(told.admin)}
 
 ## Other paths
 
