@@ -107,6 +107,13 @@ const generatedNames = [
  * `generated` only means that nothing was generated yet. Raises ConfigError with all faults.
  */
 export function parseConfig(env: Env, generated: Env = {}): Config {
+  const { config, faults } = inspectConfig(env, generated)
+  if (faults.length > 0) throw new ConfigError(faults)
+  return config
+}
+
+/** The same where faults are to be told beside others: the configuration is then what is left without the ill-formed values. */
+export function inspectConfig(env: Env, generated: Env = {}): { config: Config; faults: string[] } {
   const given = setOnly(env)
   const production = given.NODE_ENV === 'production'
   const embedded = given.DATABASE_URL === undefined && !production
@@ -114,8 +121,9 @@ export function parseConfig(env: Env, generated: Env = {}): Config {
   const parsed = Environment.safeParse(source)
   const illFormed = parsed.error ? faultsOf(parsed.error) : []
   const faults = [...illFormed, ...missing(source, { production, embedded })]
-  if (!parsed.success || faults.length > 0) throw new ConfigError(faults)
-  return shape(parsed.data, { production, embedded })
+  const wrong = new Set(parsed.error?.issues.map(({ path: [name] }) => name))
+  const sound = Object.fromEntries(Object.entries(source).filter(([name]) => !wrong.has(name)))
+  return { config: shape(parsed.data ?? Environment.parse(sound), { production, embedded }), faults }
 }
 
 const pick = (generated: Env) => Object.fromEntries(generatedNames.map(name => [name, generated[name]]))

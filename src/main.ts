@@ -13,6 +13,7 @@ import { EmbeddedError, readEnvFile } from './db/embedded.ts'
 import { UnreachableError } from './db/errors.ts'
 import { MigrationError, migrate } from './db/migrate.ts'
 import { runSql, SqlError } from './db/sql.ts'
+import { doctorCommand } from './doctor/command.ts'
 import { importCommand } from './import/command.ts'
 import { ImportError } from './import/import.ts'
 import { newSecrets, newSigningKey, type SigningAlgorithm } from './keys.ts'
@@ -54,6 +55,7 @@ program
   .command('migrate')
   .description('brings the database to the schema of this version, and ends (needs DATABASE_OWNER_URL)')
   .action(() => runOnce(log => migrate({ ownerUrl: parseOwnerUrl(process.env), log })))
+program.addCommand(doctorCommand(process.env, runOnce))
 program.addCommand(simulatorCommand(process.env, runUntilSignal))
 program
   .command('keys')

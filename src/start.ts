@@ -4,6 +4,7 @@ import { banner } from './banner.ts'
 import { type Config, ConfigError, type Env, parseConfig } from './config.ts'
 import { readEnvFile, startEmbedded, writeEnvFile } from './db/embedded.ts'
 import { orUnreachable } from './db/errors.ts'
+import { inWords, NO_MEMBER, TOO_POWERFUL } from './db/logins.ts'
 import { codeVersion, MigrationError, migrate } from './db/migrate.ts'
 import { loginIsTooPowerful, schemaVersion } from './db/statements.ts'
 import type { Logger } from './log.ts'
@@ -13,13 +14,6 @@ import { createServices, type Services } from './services.ts'
 import { createSimulator } from './simulator/index.ts'
 import { startWorker } from './tasks/worker.ts'
 import { createFetch } from './wechat/http.ts'
-
-const TOO_POWERFUL =
-  'DATABASE_URL logs in as a superuser, with BYPASSRLS, or as a role that inherits service_role or the owner of the ' +
-  'schema: row-level security would not hold. Log in as authenticator (noinherit), or as a member of it'
-const NO_MEMBER =
-  'DATABASE_URL logs in as a role that neither is authenticator nor inherits from it. Log in as authenticator, or as a ' +
-  'role that inherits (not noinherit) after "grant authenticator to …"'
 
 export interface StartOptions {
   env: Env
@@ -81,7 +75,7 @@ async function bringUp({ env, config: given, log, ...options }: StartOptions, en
   const services = await createServices({ config, ownUrl: early?.url, log, fetch })
   ends.push(() => services.close())
   const powerful = await loginIsTooPowerful(services.db).catch(orUnreachable('DATABASE_URL'))
-  if (config.production && powerful) throw new ConfigError([TOO_POWERFUL])
+  if (config.production && powerful) throw new ConfigError([inWords(TOO_POWERFUL)])
   await requireSchema(services)
   if (config.embedded) {
     const { anon, serviceRole } = services.apiKeys
@@ -130,7 +124,7 @@ async function requireSchema({ db }: Services) {
   const version = await schemaVersion(db).catch((error: unknown) => {
     const { code } = error as { code?: unknown }
     if (code === '42P01') return 0
-    if (code === '42501') throw new ConfigError([NO_MEMBER])
+    if (code === '42501') throw new ConfigError([inWords(NO_MEMBER)])
     return orUnreachable('DATABASE_URL')(error)
   })
   if (version < codeVersion()) {

@@ -32,6 +32,12 @@ const KEY = 913_048
  */
 const SHOW = `select pg_advisory_lock_shared($1, hashtext($2)), set_config('idle_session_timeout', $3, false)`
 
+/** How many workers show that they live. Anybody may ask. */
+export const LIVING = `
+  select count(distinct l.objid)::integer as workers from pg_locks l
+  where l.locktype = 'advisory' and l.granted and l.classid = ${KEY} and l.objsubid = 2
+    and l.database = (select d.oid from pg_database d where d.datname = current_database())`
+
 /** Jobs whose worker shows nothing, and those of this worker. `lock` is another one when a job is locked anew. */
 const LOOK = `
   select j.id, j.locked_by as worker, concat_ws(' ', j.id, j.locked_by, j.locked_at) as lock

@@ -228,8 +228,9 @@ async function fetchLiving(
   return forced
 }
 
-async function fetchToken(
-  { ask, apiUrl, kind, secretOf }: AccessTokenOptions,
+/** Asks WeChat, whatever the row says. A legacy token takes the place of the one before; a stable one, unless forced, of none. */
+export async function fetchToken(
+  { ask, apiUrl, kind, secretOf }: Pick<AccessTokenOptions, 'ask' | 'apiUrl' | 'kind' | 'secretOf'>,
   appid: string,
   signal: AbortSignal,
   force: boolean,

@@ -84,18 +84,7 @@ const MEMBERSHIPS = `
 
 /** Raises MigrationError where a role of ours is there and may do more than it should. */
 export async function requireHarmlessRoles(client: pg.Client): Promise<void> {
-  const { rows: versions } = await client.query<{ server_version_num: string }>('show server_version_num')
-  const hasOptions = Number(versions[0]!.server_version_num) >= 160_000
-  const flags = await client.query<{ role: string } & Flags>(FLAGS, [ROLES])
-  const memberships = await client.query<Membership>(MEMBERSHIPS, [
-    ROLES,
-    PREDEFINED,
-    hasOptions ? 'set' : 'member',
-  ])
-  const faults = [
-    ...flags.rows.flatMap(row => attributeFault(row, hasOptions)),
-    ...memberships.rows.flatMap(row => membershipFault(row, hasOptions)),
-  ]
+  const faults = await roleFaults(client)
   if (faults.length === 0) return
   throw new MigrationError(
     [
@@ -105,6 +94,22 @@ export async function requireHarmlessRoles(client: pg.Client): Promise<void> {
         'BYPASSRLS) use a cluster of its own.',
     ].join('\n'),
   )
+}
+
+/** Which roles of ours may do more than they should, and by which statement each fault is mended: `what: statement`. */
+export async function roleFaults(client: pg.Client): Promise<string[]> {
+  const { rows: versions } = await client.query<{ server_version_num: string }>('show server_version_num')
+  const hasOptions = Number(versions[0]!.server_version_num) >= 160_000
+  const flags = await client.query<{ role: string } & Flags>(FLAGS, [ROLES])
+  const memberships = await client.query<Membership>(MEMBERSHIPS, [
+    ROLES,
+    PREDEFINED,
+    hasOptions ? 'set' : 'member',
+  ])
+  return [
+    ...flags.rows.flatMap(row => attributeFault(row, hasOptions)),
+    ...memberships.rows.flatMap(row => membershipFault(row, hasOptions)),
+  ]
 }
 
 function attributeFault({ role, ...flags }: { role: string } & Flags, hasOptions: boolean): string[] {
