@@ -16,6 +16,7 @@ import { createLog } from '../src/log.ts'
 import { authRoutes } from '../src/rest/routes.ts'
 import { createServices } from '../src/services.ts'
 import { compatibilityPage } from '../test/contract/clients/page.ts'
+import { doctorPage } from './doctor_page.ts'
 import { dumpSchema } from './dump_schema.ts'
 import { firstDifference } from './first_difference.ts'
 import { metricsPage } from './metrics_page.ts'
@@ -26,8 +27,8 @@ import { restPage } from './reference/rest.ts'
 import { sqlPage } from './reference/sql.ts'
 import { variablesPage } from './reference/variables_page.ts'
 
-// Writes what is generated from the code and committed: the files of generated/, docs/reference/, docs/errors.md,
-// docs/compatibility.md, docs/metrics.md, and, of docs/performance/results.json, the tables of docs/performance.md and
+// Writes what is generated from the code and committed: the files of generated/, docs/errors.md, docs/compatibility.md,
+// docs/metrics.md, docs/doctor.md, and, of docs/performance/results.json, the tables of docs/performance.md and
 // docs/scale.md, and charts.
 // With --check it writes nothing, shows where a file is stale, and ends with 1.
 
@@ -94,6 +95,7 @@ const files: Record<string, string> = {
   'docs/reference/variables.zh-CN.md': variablesPage('zh'),
   'docs/compatibility.md': compatibilityPage(),
   'docs/metrics.md': metricsPage(),
+  'docs/doctor.md': doctorPage(),
   ...(await performanceFiles()),
 }
 

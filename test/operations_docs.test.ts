@@ -6,6 +6,7 @@ import { parseEnv } from 'node:util'
 import pg from 'pg'
 import { SIMULATOR_APP_ID, SIMULATOR_APP_SECRET } from '../src/simulator/index.ts'
 import { type OwnCluster, startOwnCluster, withLogin } from './db/own_cluster.ts'
+import { startWay } from './doctor/harness.ts'
 import { bindEntrances, freshPhone, phoneCode, send, signIn } from './support/client.ts'
 import { withDatabase } from './support/database.ts'
 import { recordOutput, secret } from './support/leaks.ts'
@@ -23,7 +24,7 @@ const chapter = (name: string) => page.slice(page.indexOf(`\n## ${name}\n`)).spl
 const blocks = (text: string, language: string) =>
   [...text.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'gms'))].map(([, block]) => block!)
 
-const [makeDatabase, migrate, makeFiles, ready, anonymous, lookAtEvents, ...others] = blocks(
+const [makeDatabase, migrate, makeFiles, examine, ready, anonymous, lookAtEvents, ...others] = blocks(
   chapter('Install'),
   'sh',
 )
@@ -117,6 +118,16 @@ test('installed as the page says: a phone is bound, and a subscriber hears of it
     WECHAT_API_URL: simulator.url,
     WEBHOOK_ALLOW_PRIVATE: 'true',
   })
+  // Known for what it is, a simulator is a fault in production.
+  const incognito = await startWay(simulator.url, chunk =>
+    Buffer.from(chunk.toString('latin1').replace('"WeChat simulator of', '"Some other program o'), 'latin1'),
+  )
+  const examined = await terminal.run(here(examine!), { WECHAT_API_URL: incognito.url })
+  expect(examined.match(/^0 faults, \d warnings?; exit code 0$/gm)).toHaveLength(2)
+  expect(
+    examined.match(/^ {2}ok {6}access token {3}wx\w+: WeChat takes its secret and this address/gm),
+  ).toHaveLength(2)
+  await incognito.close()
   expect(JSON.parse(await terminal.run(here(ready!, node.url)))).toEqual({
     status: 'ok',
     database: 'ok',

@@ -46,7 +46,7 @@ function events(numberOf: Numbers): Finding {
   const waiting = numberOf('outbox_events')
   if (age <= LATE.events) return ok(waiting ? `${count(waiting)} on their way` : 'none waits')
   return warning(
-    `${count(waiting)} wait, the oldest for ${Math.round(age)} s`,
+    `${count(waiting)} ${waiting === 1 ? 'waits' : 'wait'}, the oldest for ${Math.round(age)} s`,
     'Is a worker running, and what does its log say? Nothing is lost meanwhile.',
   )
 }
@@ -58,7 +58,7 @@ function deliveries(numberOf: Numbers): Finding[] {
   const found = [
     failed > 0 &&
       warning(
-        `${count(failed)} were given up`,
+        `${count(failed)} ${failed === 1 ? 'was' : 'were'} given up`,
         'auth.admin_list_failed_deliveries says why, auth.admin_replay_deliveries lets them be tried again (docs/webhooks.md).',
       ),
     late > LATE.deliveries &&
@@ -68,7 +68,9 @@ function deliveries(numberOf: Numbers): Finding[] {
       ),
   ].filter(finding => finding !== false)
   if (found.length > 0) return found
-  return [ok(retrying ? `${count(retrying)} are tried again` : 'none has failed')]
+  return [
+    ok(retrying ? `${count(retrying)} ${retrying === 1 ? 'is' : 'are'} tried again` : 'none has failed'),
+  ]
 }
 
 function jobs(numberOf: Numbers): Finding[] {
@@ -81,7 +83,7 @@ function jobs(numberOf: Numbers): Finding[] {
   const found = [
     failed > 0 &&
       warning(
-        `${count(failed)} have failed for good`,
+        `${count(failed)} ${failed === 1 ? 'has' : 'have'} failed for good`,
         'As the owner: select id, task_identifier, last_error from graphile_worker.jobs where attempts >= max_attempts;',
       ),
     late > LATE.jobs &&

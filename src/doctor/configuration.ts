@@ -22,10 +22,9 @@ export function configurationChecks(context: Context) {
   }
 }
 
-function environment({ faults, kind, config }: Context): Finding | Finding[] {
-  const mode = config.production ? 'production' : 'development'
+function environment({ faults, kind }: Context): Finding | Finding[] {
   const whose = kind === 'web' ? 'the web service' : 'a worker, or an operator'
-  if (faults.length === 0) return ok(`complete, for ${whose}, in ${mode}`)
+  if (faults.length === 0) return ok(`complete, for ${whose}`)
   return faults.map(text =>
     fault(
       text,

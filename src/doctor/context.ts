@@ -21,11 +21,13 @@ export interface Context {
   database: Promise<Session>
   /** What `/metrics` says of the database. */
   metrics: Promise<MetricRow[]>
-  /** Base URL of WeChat's server API, or of a simulator. */
-  wechatUrl: string
+  /** Base URL of WeChat's server API, or of a simulator; undefined: no app is named. */
+  wechatUrl: string | undefined
   reached: Promise<Reached>
   close(): void
 }
+
+export const NO_APP = 'WECHAT_APP_ID is not set'
 
 /** Reads the environment as far as it can be read, and begins to connect. */
 export async function openContext(env: Env): Promise<Context> {
@@ -48,9 +50,13 @@ export async function openContext(env: Env): Promise<Context> {
   const metrics = database.then(({ rows }) =>
     rows<MetricRow>(statements.metrics.text, [Object.keys(config.wechat.apps), config.wechat.tokenKind]),
   )
-  const wechatUrl = wechatUrlOf(config, env, generated)
   const isWithin = config.wechat.apiUrl === undefined
-  const reached = isWithin ? started.then(() => reach(wechatUrl)) : reach(wechatUrl)
+  const isNamed = !isWithin || (!config.production && kind === 'web')
+  const wechatUrl = isNamed ? wechatUrlOf(config, env, generated) : undefined
+  const reached = (isWithin ? started : Promise.resolve()).then(() => {
+    if (wechatUrl === undefined) throw new Skipped(NO_APP)
+    return reach(wechatUrl)
+  })
   // Each is told by a check of its own.
   for (const promise of [web, owner, database, metrics, reached]) promise.catch(() => {})
   return {

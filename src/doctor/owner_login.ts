@@ -67,8 +67,10 @@ async function roles({ alone, rows }: Session): Promise<Finding[]> {
 
 async function jobsSchema({ row }: Session): Promise<Finding> {
   const { there, usable } = await row<{ there: boolean; usable: boolean | null }>(
-    `select to_regclass('graphile_worker._private_jobs') is not null as there,
-       has_table_privilege(to_regclass('graphile_worker._private_jobs'), 'select, insert, update, delete') as usable`,
+    `select count(*) > 0 as there, bool_and(has_schema_privilege(n.oid, 'usage')
+         and has_table_privilege(c.oid, 'select, insert, update, delete')) as usable
+       from pg_class c join pg_namespace n on n.oid = c.relnamespace
+       where n.nspname = 'graphile_worker' and c.relname = '_private_jobs'`,
   )
   if (!there) return fault("graphile-worker's schema is not there", MIGRATE)
   if (!usable)

@@ -80,7 +80,7 @@ function connectionOf(name: UrlName, url: string): pg.Client {
 function placeOf(url: string): string {
   if (!URL.canParse(url)) return 'an address that is none'
   const { username, hostname, port, pathname } = new URL(url)
-  return `${decodeURIComponent(username)} at ${hostname}:${port || 5432}${decodeURIComponent(pathname)}`
+  return `${username || 'nobody'} at ${hostname}:${port || 5432}${pathname}`
 }
 
 function troubleOf(

@@ -51,7 +51,7 @@ async function role({ row }: Session, { config }: Context): Promise<Finding> {
 const ROOM = `
   select current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer
       - coalesce(current_setting('reserved_connections', true)::integer, 0) as server,
-    (select count(*)::integer from pg_stat_activity where backend_type = 'client backend') as used,
+    (select sum(numbackends)::integer from pg_stat_database) as used,
     nullif(d.datconnlimit, -1) as database, nullif(r.rolconnlimit, -1) as login
   from pg_database d, pg_roles r where d.datname = current_database() and r.rolname = session_user`
 

@@ -6,29 +6,23 @@ import { createCalls } from '../wechat/calls.ts'
 import { createWechat } from '../wechat/client.ts'
 import { createAsk, createFetch, Unanswered } from '../wechat/http.ts'
 import { metricsOf } from './background.ts'
-import type { Context } from './context.ts'
+import { type Context, NO_APP } from './context.ts'
 import { type Finding, fault, need, ok, Skipped, seconds, Trouble, warning, within } from './finding.ts'
 
 const LIMIT_MS = 5_000
 
 export const wechatChecks = (context: Context) => ({
-  reach: async () => reachable(context),
+  reach: () => reachable(context),
   access_token: async () => {
-    requireApps(context)
     await need(context.reached)
     return Promise.all(Object.keys(context.config.wechat.apps).map(appid => accessToken(appid, context)))
   },
-  shared_token: async () => sharedTokens(context),
+  shared_token: () => sharedTokens(context),
 })
-
-function requireApps({ config, kind }: Context) {
-  const isSimulated = config.wechat.apiUrl === undefined
-  if (isSimulated && (config.production || kind === 'worker')) throw new Skipped('WECHAT_APP_ID is not set')
-}
 
 async function reachable(context: Context): Promise<Finding> {
   const { config, wechatUrl } = context
-  requireApps(context)
+  if (wechatUrl === undefined) throw new Skipped(NO_APP)
   const { host } = new URL(wechatUrl)
   const { ms, address, isSimulator } = await context.reached.catch((error: unknown) => {
     const isOurs = config.wechat.apiUrl === undefined
@@ -60,7 +54,7 @@ async function accessToken(appid: string, context: Context): Promise<Finding> {
 
 function clientOf({ config, wechatUrl }: Context) {
   const wechat = { ...config.wechat, timeoutMs: Math.min(config.wechat.timeoutMs, LIMIT_MS) }
-  return { wechat, apiUrl: wechatUrl, log: createLog('silent') }
+  return { wechat, apiUrl: wechatUrl!, log: createLog('silent') }
 }
 
 /** Unforced, so WeChat gives the one that the fleet has as well; but only to a secret and an address that it takes. */
@@ -105,7 +99,8 @@ const minutes = (s: number) => (s < 120 ? seconds(s * 1000) : `${Math.round(s / 
 
 function refused(appid: string, { wechat, advice, cause, message }: AppError): Finding {
   if (!wechat) {
-    const why = cause instanceof Unanswered ? cause.reason : message
+    const why =
+      cause instanceof Unanswered ? cause.reason : ((cause as Error | undefined)?.message ?? message)
     return fault(
       `${appid}: WeChat does not answer properly: ${why}`,
       'Try again in a minute; where it stays so, something in between answers in its place.',
@@ -118,7 +113,7 @@ function refused(appid: string, { wechat, advice, cause, message }: AppError): F
 }
 
 async function sharedTokens(context: Context): Promise<Finding[]> {
-  requireApps(context)
+  if (context.wechatUrl === undefined) throw new Skipped(NO_APP)
   const rows = await metricsOf(context)
   return Object.keys(context.config.wechat.apps).map(appid => {
     const numberOf = (name: string) =>
@@ -129,7 +124,7 @@ async function sharedTokens(context: Context): Promise<Finding[]> {
       : 'there is none: who needs it next fetches it'
     if (failures === 0) return ok(`${appid}: ${state}`)
     return warning(
-      `${appid}: ${state}; ${failures} fetches have failed since the last success`,
+      `${appid}: ${state}; ${failures === 1 ? '1 fetch has' : `${failures} fetches have`} failed since the last success`,
       'The column failure of auth_private.wechat_access_tokens, and /health/ready of the nodes, say why.',
     )
   })
