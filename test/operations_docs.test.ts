@@ -120,7 +120,7 @@ test('installed as the page says: a phone is bound, and a subscriber hears of it
   })
   // Known for what it is, a simulator is a fault in production.
   const incognito = await startWay(simulator.url, chunk =>
-    Buffer.from(chunk.toString('latin1').replace('"WeChat simulator of', '"Some other program o'), 'latin1'),
+    Buffer.from(chunk.toString('latin1').replace('"WeChat simulator of', '"Some other program '), 'latin1'),
   )
   const examined = await terminal.run(here(examine!), { WECHAT_API_URL: incognito.url })
   expect(examined.match(/^0 faults, \d warnings?; exit code 0$/gm)).toHaveLength(2)
