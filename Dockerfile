@@ -1,9 +1,11 @@
-# One image for every command: `serve` unless told otherwise, or `worker`, `migrate`, `--help`.
+# One image for every command: `serve` unless told otherwise, or `worker`, `migrate`, `doctor`, `--help`.
 # The Node here and the devDependency "node" of package.json are the same minor version.
 FROM node:24.21-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-RUN npm pkg delete workspaces && npm ci --ignore-scripts
+# A workspace: what is locked for it is as locked as the rest, and `npm run build` would install what is missing.
+COPY bench/package.json bench/
+RUN npm ci --ignore-scripts
 COPY scripts/run.mjs scripts/build_page.ts scripts/
 COPY tsconfig.json tsconfig.build.json ./
 COPY src/ src/
@@ -12,14 +14,16 @@ RUN npm run build
 # postgraphile and graphql are peers of the package, and devDependencies so that a clone has them. npm takes a package
 # that is both for the latter and `--omit=dev` would leave it out: so the devDependencies go from package.json instead,
 # and the peers come in the locked versions.
-# Optional is only the embedded database. monaco-editor and react-aria come along for types alone: GraphiQL is served
-# from ruru's own bundle.
+# Optional is only the embedded database. What is removed by name comes along for types alone, and is two fifths of the
+# whole: GraphiQL is served from ruru's own bundle. So are its source maps; nobody reads the others.
 FROM node:24.21-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm pkg delete devDependencies workspaces \
   && npm ci --omit=optional --ignore-scripts \
-  && rm -rf node_modules/monaco-editor node_modules/react-aria
+  && cd node_modules \
+  && rm -rf framer-motion monaco-editor motion-dom prettier react-aria react-dom react-stately \
+  && find . -name "*.map" -delete
 
 FROM node:24.21-slim
 ENV NODE_ENV=production \
@@ -30,7 +34,10 @@ COPY --from=build /app/dist/ dist/
 COPY package.json LICENSE ./
 COPY bin/ bin/
 COPY sql/ sql/
-USER node
+# The simulator serves it.
+COPY docs/simulator.md docs/
+# The user `node`; by its number, so that Kubernetes (runAsNonRoot) sees that it is not root.
+USER 1000
 EXPOSE 5678
 HEALTHCHECK --interval=10s --timeout=3s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 5678}/health/live`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]

@@ -23,7 +23,7 @@ It looks through the eyes of whatever has the same environment, so run it where 
 | \`npm start\` | in the same directory, with the same \`DATA_DIR\`, while it runs: without a \`DATABASE_URL\` the logins come from \`DATA_DIR/env\` |
 | a web node | \`set -a; . /etc/postgraphile-wechat/web.env; set +a; postgraphile-wechat doctor\` |
 | a worker | the same with \`worker.env\`; a \`DATABASE_OWNER_URL\` without \`DATABASE_URL\`, \`JWT_SECRET\` and \`SITE_URL\` is a worker's, or an operator's |
-| containers | \`docker compose run --rm web doctor\`, and \`docker compose run --rm worker doctor\` |
+| containers | \`docker compose run --rm --no-deps web doctor\`, and the same with \`worker\` |
 
 With both logins in its environment it makes all checks; a check that has nothing to look at is skipped, and says why.
 
