@@ -45,7 +45,8 @@ address that WeChat saw: run it on a node *and* on a worker.
 
 ## Checks
 
-In the text the names have spaces, and those of the logins stand below the name of the login.
+In the text the names have spaces, and those of the logins stand below the name of the login. Beyond what the table says, a check is a fault where its
+statement had no answer within four seconds.
 
 | check | what is looked at | fault | warning |
 |---|---|---|---|

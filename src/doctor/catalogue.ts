@@ -48,8 +48,8 @@ export const catalogue = {
   },
   tokens: {
     group: 'configuration',
-    looks: 'the keys of user tokens: one is signed and verified',
-    fault: 'what is signed cannot be verified',
+    looks:
+      'which key signs user tokens, and how many more are verified; that keys are good is for `environment`',
   },
   api_keys: {
     group: 'configuration',

@@ -45,7 +45,10 @@ export async function openContext(env: Env): Promise<Context> {
   const started = config.embedded ? need(web) : Promise.resolve()
   const owner = started.then(() => connect('DATABASE_OWNER_URL', config.databaseOwnerUrl))
   const database = web.catch((error: unknown) =>
-    owner.catch((other: unknown) => Promise.reject(error instanceof Skipped ? other : error)),
+    owner.catch((other: unknown) => {
+      const isOwners = kind === 'worker' || (error instanceof Skipped && other instanceof Trouble)
+      throw isOwners ? other : error
+    }),
   )
   const metrics = database.then(({ rows }) =>
     rows<MetricRow>(statements.metrics.text, [Object.keys(config.wechat.apps), config.wechat.tokenKind]),

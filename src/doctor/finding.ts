@@ -37,13 +37,18 @@ export async function need<T>(what: Promise<T>): Promise<T> {
   }
 }
 
-/** Settles within `ms`, whatever `work` does; what it does later is nobody's. */
+/**
+ * Settles within `ms`, whatever `work` does; what it does later is nobody's. In words that an older Node knows as well, which
+ * is to be told that it is too old.
+ */
 export async function within<T>(ms: number, work: Promise<T>, otherwise: () => Error): Promise<T> {
-  const late = Promise.withResolvers<never>()
-  const timer = setTimeout(() => late.reject(otherwise()), ms)
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(otherwise()), ms)
+  })
   work.catch(() => {})
   try {
-    return await Promise.race([work, late.promise])
+    return await Promise.race([work, late])
   } finally {
     clearTimeout(timer)
   }

@@ -22,8 +22,8 @@ export type UrlName = 'DATABASE_URL' | 'DATABASE_OWNER_URL'
 
 /** Raises Trouble, which says what to do. */
 export async function openSession(name: UrlName, url: string, isEmbedded: boolean): Promise<Session> {
-  const place = placeOf(url)
   const client = connectionOf(name, url)
+  const place = placeOf(client)
   // The stream is the driver's own; its types do not have it.
   const close = () => (client as unknown as { connection: { stream: Socket } }).connection.stream.destroy()
   const late = () => Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' })
@@ -76,12 +76,9 @@ function connectionOf(name: UrlName, url: string): pg.Client {
   }
 }
 
-/** Without the password, and without parameters. */
-function placeOf(url: string): string {
-  if (!URL.canParse(url)) return 'an address that is none'
-  const { username, hostname, port, pathname } = new URL(url)
-  return `${username || 'nobody'} at ${hostname}:${port || 5432}${pathname}`
-}
+/** As the driver has it, of the URL and of PGHOST and its like; without the password. */
+const placeOf = ({ user, host, port, database }: pg.Client) =>
+  `${user ?? 'nobody'} at ${host}:${port}/${database}`
 
 function troubleOf(
   name: UrlName,

@@ -3,12 +3,13 @@ import { once } from 'node:events'
 import { access, constants, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { APP, APP_SECRET, PRODUCTION, startWay } from '../doctor/harness.ts'
+import { APP, APP_SECRET, PRODUCTION } from '../doctor/harness.ts'
 import { graphql, post, send, signIn } from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 import { buildImage, type Image } from '../support/image.ts'
 import { recordOutput, secret } from '../support/leaks.ts'
 import { type Node, startSimulator, type TestSimulator } from '../support/service.ts'
+import { startWay } from '../support/way.ts'
 
 // What the Dockerfile makes, as an ordinary user who may write nowhere.
 

@@ -119,6 +119,13 @@ test("this machine's clock is a minute fast", async () => {
   expect(code).toBe(1)
 })
 
+test('a Node that is too old is told so', async () => {
+  const old = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })`
+  const { out, code } = await run([], place, old)
+  expect(out).toMatch(/^ {2}fault {3}node .* is too old\n +→ Install Node 22\.18 or later\.$/m)
+  expect(code).toBe(1)
+})
+
 describe('the embedded database', () => {
   let dataDir: string
   beforeAll(async () => {

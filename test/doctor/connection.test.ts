@@ -3,7 +3,8 @@ import { withLogin } from '../db/own_cluster.ts'
 import { createDatabase, type TestDatabase, withDatabase } from '../support/database.ts'
 import { startProxy } from '../support/proxy.ts'
 import { startSimulator, type TestSimulator } from '../support/service.ts'
-import { doctor, startSilence, startWay, type Way } from './harness.ts'
+import { startSilence, startWay, type Way } from '../support/way.ts'
+import { doctor } from './harness.ts'
 
 // The way to PostgreSQL, and what may be at its end.
 

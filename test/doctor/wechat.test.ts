@@ -6,8 +6,9 @@ import tls from 'node:tls'
 import type { Env } from '../../src/config.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 import { startNode, startSimulator, type TestSimulator } from '../support/service.ts'
+import { startSilence, startWay, type Way } from '../support/way.ts'
 import { selfSigned } from '../wechat/certificate.ts'
-import { APP, APP_SECRET, doctor, startSilence, startWay, type Way } from './harness.ts'
+import { APP, APP_SECRET, doctor } from './harness.ts'
 
 // WeChat: the way to it, what it says to each app, and its clock.
 
