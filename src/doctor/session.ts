@@ -14,7 +14,7 @@ export interface Session {
   alone<T>(work: (client: pg.Client) => Promise<T>): Promise<T>
   rows<Row extends object>(text: string, values?: unknown[]): Promise<Row[]>
   row<Row extends object>(text: string, values?: unknown[]): Promise<Row>
-  /** Cuts it off, whatever is under way. */
+  /** At once, whatever is under way. */
   close(): void
 }
 
@@ -24,13 +24,12 @@ export type UrlName = 'DATABASE_URL' | 'DATABASE_OWNER_URL'
 export async function openSession(name: UrlName, url: string, isEmbedded: boolean): Promise<Session> {
   const client = connectionOf(name, url)
   const place = placeOf(client)
-  // The stream is the driver's own; its types do not have it.
-  const close = () => (client as unknown as { connection: { stream: Socket } }).connection.stream.destroy()
   const late = () => Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' })
   try {
     await within(LIMITS.connectMs, client.connect(), late)
   } catch (error) {
-    close()
+    // The stream is the driver's own; its types do not have it.
+    ;(client as unknown as { connection: { stream: Socket } }).connection.stream.destroy()
     throw troubleOf(name, place, error as Error & { code?: string }, isEmbedded)
   }
   const alone = queueOn(client)
@@ -38,6 +37,7 @@ export async function openSession(name: UrlName, url: string, isEmbedded: boolea
     alone(async () => (await client.query<Row>(text, values)).rows)
   const row = async <Row extends object>(text: string, values?: unknown[]) =>
     (await rows<Row>(text, values))[0]!
+  const close = () => void client.end().catch(() => {})
   return { place, alone, rows, row, close }
 }
 
