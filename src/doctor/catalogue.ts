@@ -14,6 +14,8 @@ export type Group = keyof typeof groups
 export const CLOCK = { warning: 3, fault: 30 }
 /** As in docs/alerts.yml, in seconds. */
 export const LATE = { events: 60, deliveries: 300, jobs: 300 }
+/** So long before its end a certificate should have been renewed. */
+export const CERTIFICATE_DAYS = 10
 /** Of PostgreSQL, major versions: the least, and the newest that was tried. */
 export const VERSIONS = { least: 15, newest: 18 }
 
@@ -61,6 +63,12 @@ export const catalogue = {
     group: 'configuration',
     looks: '`SITE_URL`, in production',
     warning: 'not https, or a name of this machine',
+  },
+  public_url: {
+    group: 'configuration',
+    looks:
+      'whether `SITE_URL` answers from here, as mini programs see it: its name, a connection, TLS, `/health/live`; in production',
+    warning: `one of them fails, and which; or the certificate ends within ${CERTIFICATE_DAYS} days`,
   },
   proxies: {
     group: 'configuration',

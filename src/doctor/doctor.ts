@@ -11,6 +11,7 @@ import { databaseChecks } from './database.ts'
 import { type Finding, fault, Skipped, Trouble, within } from './finding.ts'
 import { keyChecks } from './keys.ts'
 import { ownerLoginChecks } from './owner_login.ts'
+import { publicUrlChecks } from './public_url.ts'
 import { wordsOf } from './session.ts'
 import { webLoginChecks } from './web_login.ts'
 import { wechatChecks } from './wechat.ts'
@@ -34,6 +35,7 @@ export async function examine(env: Env): Promise<Report> {
   const checks: Checks = {
     ...configurationChecks(context),
     ...keyChecks(context),
+    ...publicUrlChecks(context),
     ...webLoginChecks(context),
     ...ownerLoginChecks(context),
     ...databaseChecks(context),

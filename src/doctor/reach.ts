@@ -1,81 +1,25 @@
-// Before: src/doctor/context.ts. After: WeChat's host, or a simulator.
-import http from 'node:http'
-import https from 'node:https'
-import { isIP, type Socket } from 'node:net'
+// Before: src/doctor/context.ts. After: src/doctor/request.ts.
 import { Trouble } from './finding.ts'
-
-const LIMIT_MS = 4_000
-/** The simulator's page is smaller, and what others say is not read. */
-const MAX_BYTES = 20_000
+import { type Answer, get, type Stage, Unanswered } from './request.ts'
 
 /** An answer of some kind from WeChat's host. */
-export interface Reached {
-  ms: number
-  /** As it was resolved. */
-  address: string
+export interface Reached extends Answer {
   isSimulator: boolean
-  /** The Date of the answer, and when it came: Unix milliseconds. */
-  date: number
-  at: number
 }
 
-type Stage = 'name' | 'connection' | 'TLS' | 'answer'
-
-/** Asks for `/`, with no secret. Raises Trouble, which says how far it came. */
-export function reach(baseUrl: string): Promise<Reached> {
+/** Asks for `/`. Raises Trouble, which says how far it came. */
+export async function reach(baseUrl: string): Promise<Reached> {
   const url = new URL(`${baseUrl}/`)
-  const { request } = url.protocol === 'https:' ? https : http
-  const host = url.hostname.replace(/^\[|\]$/g, '')
-  let stage: Stage = isIP(host) ? 'connection' : 'name'
-  const started = Date.now()
-  return new Promise((resolve, reject) => {
-    const req = request(url, { agent: false })
-    const fail = (error: Error) => {
-      clearTimeout(timer)
-      req.destroy()
-      reject(troubleOf(stage, url, error))
-    }
-    const late = () => fail(Object.assign(new Error(), { code: 'ETIMEDOUT' }))
-    const timer = setTimeout(late, LIMIT_MS)
-    req.on('error', fail)
-    req.on('socket', socket => {
-      socket.once('lookup', error => {
-        if (!error) stage = 'connection'
-      })
-      socket.once('connect', () => {
-        stage = url.protocol === 'https:' ? 'TLS' : 'answer'
-      })
-      socket.once('secureConnect', () => {
-        stage = 'answer'
-      })
-    })
-    req.on('response', response => {
-      const at = Date.now()
-      // As it is gone once the body was read.
-      const address = (response.socket as Socket).remoteAddress ?? host
-      readText(response).then(text => {
-        clearTimeout(timer)
-        req.destroy()
-        const isSimulator = text.startsWith('{"name":"WeChat simulator of postgraphile-wechat"')
-        resolve({ ms: at - started, address, isSimulator, date: Date.parse(response.headers.date ?? ''), at })
-      }, fail)
-    })
-    req.end()
+  const answer = await get(url).catch((error: unknown) => {
+    throw error instanceof Unanswered ? troubleOf(url, error) : error
   })
-}
-
-async function readText(response: http.IncomingMessage): Promise<string> {
-  let text = ''
-  for await (const chunk of response.setEncoding('utf8')) {
-    text += chunk
-    if (text.length > MAX_BYTES) break
+  return {
+    ...answer,
+    isSimulator: answer.text.startsWith('{"name":"WeChat simulator of postgraphile-wechat"'),
   }
-  return text
 }
 
-function troubleOf(stage: Stage, { host, protocol }: URL, error: Error & { code?: string }): Trouble {
-  const code = error.code ?? error.message
-  const why = code === 'ETIMEDOUT' ? `nothing within ${LIMIT_MS / 1000} s` : code
+function troubleOf({ host, protocol }: URL, { stage, why }: Unanswered): Trouble {
   const words: Record<Stage, [text: string, help: string]> = {
     name: [
       `the name of ${host} cannot be resolved: ${why}`,

@@ -17,21 +17,21 @@ const oid = (hex: string) => der(0x06, Buffer.from(hex, 'hex'))
 
 const ecdsaWithSha256 = sequence(oid('2a8648ce3d040302'))
 const commonName = sequence(der(0x31, sequence(oid('550403'), text(0x0c, '127.0.0.1'))))
-const always = sequence(text(0x17, '250101000000Z'), text(0x18, '99991231235959Z'))
 const forLoopback = sequence(
   oid('551d11'),
   der(0x04, sequence(der(0x87, Buffer.from([127, 0, 0, 1])))), // subjectAltName: iPAddress
 )
 
 /** A key, and a certificate for 127.0.0.1 that it signs itself, both in PEM. */
-export function selfSigned(): { key: string; cert: string } {
+export function selfSigned(until = new Date('9999-12-31')): { key: string; cert: string } {
+  const end = `${until.toISOString().replace(/\D/g, '').slice(0, 14)}Z`
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const content = sequence(
     der(0xa0, integer(2)), // version 3
     integer(1),
     ecdsaWithSha256,
     commonName,
-    always,
+    sequence(text(0x17, '250101000000Z'), text(0x18, end)),
     commonName,
     publicKey.export({ type: 'spki', format: 'der' }),
     der(0xa3, sequence(forLoopback)),
