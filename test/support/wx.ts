@@ -7,6 +7,7 @@ interface WxRequest {
   method?: string
   dataType?: string
   header?: Record<string, string>
+  timeout?: number
   success?(response: { statusCode: number; data: unknown; header: Record<string, string> }): void
   fail?(error: { errMsg: string }): void
 }
@@ -15,6 +16,8 @@ export interface SentRequest {
   method: string
   path: string
   header: Record<string, string>
+  /** What was sent along. */
+  body: unknown
   status: number | undefined
   /** `x-sb-error-code` of the answer. */
   code: string | undefined
@@ -27,16 +30,17 @@ type SocketEvent = 'onOpen' | 'onMessage' | 'onError' | 'onClose'
 /**
  * `wx` of a mini program, as far as MemFire's SDK uses it: `wx.request` over Node's HTTP, with its `dataType: json`
  * (what does not parse stays text) and its headers as an object, `wx.connectSocket` up to the answer, and the phone's storage.
- * `requests` tells what was sent.
+ * `requests` tells what was sent. `networkTimeout` is that of app.json, in milliseconds.
  */
-export function createWx() {
+export function createWx({ networkTimeout = 60_000 } = {}) {
   const requests: SentRequest[] = []
-  const note = (method: string, url: string, header: Record<string, string>): SentRequest => {
+  const note = (method: string, url: string, header: Record<string, string>, body?: unknown): SentRequest => {
     const { pathname, search } = new URL(url)
     const sent = {
       method,
       path: pathname + search,
       header,
+      body,
       status: undefined,
       code: undefined,
       data: undefined,
@@ -44,9 +48,10 @@ export function createWx() {
     requests.push(sent)
     return sent
   }
-  const request = ({ url, data, method = 'GET', header = {}, success, fail }: WxRequest) => {
+  const request = (options: WxRequest) => {
+    const { url, data, method = 'GET', header = {}, timeout = networkTimeout, success, fail } = options
     const body = data === undefined ? undefined : typeof data === 'string' ? data : JSON.stringify(data)
-    const sent = note(method, url, header)
+    const sent = note(method, url, header, data)
     // Node by itself would send the body of a DELETE without its length.
     const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }
     // As wx.request has it, unless it is told otherwise.
@@ -68,7 +73,9 @@ export function createWx() {
         })
       })
     })
+    const timer = setTimeout(() => outgoing.destroy(new Error('timeout')), timeout)
     outgoing.on('error', error => fail?.({ errMsg: `request:fail ${error.message}` }))
+    outgoing.on('close', () => clearTimeout(timer))
     outgoing.end(body)
   }
   /** Nobody here speaks WebSocket, so what is left to tell is that it failed. */

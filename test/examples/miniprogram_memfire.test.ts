@@ -1,0 +1,12 @@
+import { testFlow } from './flow.ts'
+import { type Site, startSite } from './site.ts'
+
+// examples/miniprogram by MemFire's SDK, against a real service.
+
+let site: Site
+beforeAll(async () => {
+  site = await startSite()
+})
+afterAll(() => site.close())
+
+testFlow('memfire', () => site)
