@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process'
 const checks: Record<string, string[]> = {
   types: ['node_modules/typescript/bin/tsc', '-p', '.'],
   'types of the page': ['node_modules/typescript/bin/tsc', '-p', 'src/playground/page'],
+  'types of the mini program': ['node_modules/typescript/bin/tsc', '-p', 'examples/miniprogram'],
   'lint and format': ['node_modules/@biomejs/biome/bin/biome', 'check', '.', '--error-on-warnings'],
   'generated files': ['scripts/generate.ts', '--check'],
   'docker-compose.yml': ['node_modules/.bin/dclint', 'docker-compose.yml'],

@@ -1,27 +1,20 @@
 import { SIMULATOR_APP_ID } from '../../src/simulator/app_id.ts'
 import { decodeImage, isCodeOf } from '../simulator/images.ts'
-import { freshPhone, loginCode, phoneCode, post, send } from '../support/client.ts'
-import { type By, createPhone, type PhoneOptions } from './phone.ts'
-import type { Site } from './site.ts'
+import { freshPhone, loginCode, post, send } from '../support/client.ts'
+import type { Acts } from './acts.ts'
+import type { By } from './phone.ts'
 
 /** What a user does with the example, where nothing goes wrong: the same by either client. */
-export function testFlow(by: By, site: () => Site): void {
-  async function open(options: PhoneOptions = {}) {
-    const phone = createPhone(site(), by, options)
-    await phone.open()
-    return phone
-  }
-  const tapCode = (number: string) => phoneCode(site().simulator, number)
+export function testFlow({ site, open, newCode, bind, masked }: Acts, by: By): void {
   const userOf = (openid: string) =>
     site().db.row<{ id: string; phone: string | null }>(
       'select u.id, u.phone from auth.users u join auth.identities i on i.user_id = u.id where i.provider_id = $1',
       [openid],
     )
-  const mask = (number: string) => `${number.slice(0, 3)}****${number.slice(-4)}`
 
   test('signs in by itself, binds the phone of a tap, and shows it masked', async () => {
     const phone = await open()
-    expect(phone.asked()).toContain('wechatSignIn')
+    expect(phone.asked()).toEqual(['wechatSignIn'])
     expect([phone.shows('phone'), phone.shows('bind'), phone.has('unbind')]).toEqual([
       '未绑定',
       '绑定手机号',
@@ -29,10 +22,9 @@ export function testFlow(by: By, site: () => Site): void {
     ])
     expect(phone.attribute('bind', 'open-type')).toBe('getPhoneNumber')
     const number = freshPhone()
-    phone.sheet({ errMsg: 'getPhoneNumber:ok', code: await tapCode(number) })
-    await phone.settled()
+    await bind(phone, await newCode(number))
     expect([phone.shows('phone'), phone.shows('bind'), phone.notice()]).toEqual([
-      mask(number),
+      masked(number),
       '更换手机号',
       null,
     ])
@@ -41,8 +33,7 @@ export function testFlow(by: By, site: () => Site): void {
 
   test('shows a number of elsewhere masked, too', async () => {
     const phone = await open()
-    phone.sheet({ code: await phoneCode(site().simulator, '+85251234567') })
-    await phone.settled()
+    await bind(phone, await newCode('+85251234567'))
     expect(phone.shows('phone')).toBe('+852****4567')
   })
 
@@ -50,15 +41,15 @@ export function testFlow(by: By, site: () => Site): void {
     const phone = await open()
     const calls = site().simulator.callCounts.getuserphonenumber
     const number = freshPhone()
-    const code = await tapCode(number)
+    const code = await newCode(number)
     site().simulator.failNext('getuserphonenumber', { latency: 100 })
     phone.sheet({ code })
     await phone.until(() => phone.attribute('bind', 'disabled') === true)
     expect(phone.attribute('bind', 'loading')).toBe(true)
     phone.sheet({ code })
-    phone.sheet({ code: await tapCode(freshPhone()) })
+    phone.sheet({ code: await newCode(freshPhone()) })
     await phone.settled()
-    expect(phone.shows('phone')).toBe(mask(number))
+    expect(phone.shows('phone')).toBe(masked(number))
     expect(phone.askedFor('wechatBindPhone')).toHaveLength(1)
     expect(site().simulator.callCounts.getuserphonenumber).toBe(calls + 1)
   })
@@ -66,19 +57,18 @@ export function testFlow(by: By, site: () => Site): void {
   test('loses no code where WeChat shows the page anew just when it arrives', async () => {
     const phone = await open()
     const number = freshPhone()
-    const code = await tapCode(number)
+    const code = await newCode(number)
     phone.comeBack()
     phone.sheet({ code })
     await phone.settled()
-    expect(phone.shows('phone')).toBe(mask(number))
+    expect(phone.shows('phone')).toBe(masked(number))
   })
 
   test('changes the phone, and takes it off when the user confirms', async () => {
     const phone = await open()
     for (const number of [freshPhone(), freshPhone()]) {
-      phone.sheet({ code: await tapCode(number) })
-      await phone.settled()
-      expect(phone.shows('phone')).toBe(mask(number))
+      await bind(phone, await newCode(number))
+      expect(phone.shows('phone')).toBe(masked(number))
     }
     phone.confirms = false
     await phone.tap('unbind')
@@ -89,14 +79,14 @@ export function testFlow(by: By, site: () => Site): void {
     expect((await userOf(phone.openid)).phone).toBeNull()
   })
 
-  test.each(['release', 'develop'] as const)(
+  test.each(['release', 'trial'] as const)(
     'shows the mini program code of the user in the %s version',
     async envVersion => {
       const phone = await open({ envVersion })
       await phone.tap('show-code')
       const source = phone.attribute('code', 'src') as string
       const [, base64] = /^data:image\/jpeg;base64,(.+)$/.exec(source)!
-      const { id } = await userOf(phone.simulatedOpenid() || phone.openid)
+      const { id } = await userOf(phone.openid)
       const scene = id.replaceAll('-', '')
       const text = `wxacode://${SIMULATOR_APP_ID}/pages/${by}/${by}?scene=${scene}&env_version=${envVersion}`
       expect(isCodeOf(text, decodeImage(Buffer.from(base64!, 'base64')))).toBe(true)
@@ -106,16 +96,16 @@ export function testFlow(by: By, site: () => Site): void {
   test('keeps the session when it is opened again, and shows what has changed elsewhere', async () => {
     const phone = await open()
     await phone.open()
-    expect(phone.askedFor('wechatSignIn')).toHaveLength(1)
+    expect(phone.asked()).toEqual(['wechatSignIn', 'currentUser'])
 
     const { node, simulator } = site()
     const code = await loginCode(simulator, phone.openid)
     const { body } = await post(`${node.url}/auth/v1/wechat_mini/login`, { code })
     const number = freshPhone()
-    const query = `?code=${await tapCode(number)}`
+    const query = `?code=${await newCode(number)}`
     await send(`${node.url}/auth/v1/wechat_mini/bind_phone${query}`, { token: body.access_token })
     phone.comeBack()
-    await phone.until(() => phone.shows('phone') === mask(number))
+    await phone.until(() => phone.shows('phone') === masked(number))
   })
 
   test('signs out this phone and stays so, until the user signs in again', async () => {
@@ -143,30 +133,5 @@ export function testFlow(by: By, site: () => Site): void {
       const phone = await open({ language: language! })
       expect(phone.shows('bind')).toBe(text)
     }
-  })
-
-  describe('the develop version', () => {
-    test('gets its codes from the simulator, for the number that was typed', async () => {
-      const phone = await open({ envVersion: 'develop' })
-      phone.canLogin = false
-      const number = freshPhone()
-      phone.type('number', number)
-      await phone.tap('bind')
-      await phone.until(() => phone.shows('phone') === mask(number))
-      expect(phone.has('hint')).toBe(true)
-      expect((await userOf(phone.simulatedOpenid())).phone).toBe(`+86${number}`)
-      await phone.tap('sign-out')
-      await phone.tap('sign-in')
-      expect(phone.shows('phone')).toBe(mask(number))
-    })
-
-    test('shows what the simulator refuses', async () => {
-      const phone = await open({ envVersion: 'develop' })
-      site().simulator.control.setQuotas({ enforced: true, limits: { phone_taps: 0 } })
-      phone.type('number', freshPhone())
-      await phone.tap('bind')
-      await phone.until(() => phone.shows('id') === 'phone_not_offered · errno 1400001')
-      site().simulator.control.setQuotas({ enforced: false, limits: { phone_taps: null } })
-    })
   })
 }

@@ -1,12 +1,5 @@
-import { testFlow } from './flow.ts'
-import { type Site, startSite } from './site.ts'
+import { testMiniProgram } from './miniprogram.ts'
 
-// examples/miniprogram by plain GraphQL, against a real service.
+// Plain GraphQL.
 
-let site: Site
-beforeAll(async () => {
-  site = await startSite()
-})
-afterAll(() => site.close())
-
-testFlow('graphql', () => site)
+testMiniProgram('graphql')

@@ -1,12 +1,5 @@
-import { testFlow } from './flow.ts'
-import { type Site, startSite } from './site.ts'
+import { testMiniProgram } from './miniprogram.ts'
 
-// examples/miniprogram by MemFire's SDK, against a real service.
+// MemFire's SDK.
 
-let site: Site
-beforeAll(async () => {
-  site = await startSite()
-})
-afterAll(() => site.close())
-
-testFlow('memfire', () => site)
+testMiniProgram('memfire')

@@ -32,6 +32,12 @@ Object.assign(globalThis, { window, document, CustomEvent, wx: {} })
 const simulate = require('miniprogram-simulate')
 const ids: Partial<Record<By, string>> = {}
 
+/** What the SDK tells the developer's console of a network that fails is not asked for. */
+const { error } = console
+Object.assign(console, {
+  error: (...said: unknown[]) => (said[0] as { errMsg?: string })?.errMsg === undefined && error(...said),
+})
+
 /** The page as WeChat would load it: once for all of its phones, since its modules run but once. */
 function load(directory: string, by: By): string {
   ids[by] ??= simulate.load(`${directory}/pages/${by}/${by}`, by, {
@@ -97,7 +103,6 @@ export function createPhone(site: Site, by: By, options: PhoneOptions = {}) {
       await settled()
     },
     /** WeChat shows the page once more, as after another page or a sheet. */
-    simulatedOpenid: () => String(wx.getStorageSync('simulated-openid')),
     comeBack: () => account().triggerPageLifeTime('show'),
     async tap(name: string) {
       send(name, 'tap')

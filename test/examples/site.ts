@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module'
 import { freshOpenid, freshPhone, phoneCode, post, signIn } from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 import { buildMiniProgram } from '../support/miniprogram.ts'
@@ -15,6 +16,8 @@ export interface Site {
   database: Wire
   /** Where the built example is. */
   directory: string
+  /** Its Chinese. */
+  texts: { waiting: string; failures: Record<string, string> }
   close(): Promise<void>
 }
 
@@ -33,8 +36,9 @@ export async function startSite(): Promise<Site> {
     anonKey: node.services.apiKeys.anon,
     simulator: `${simulator.url}/simulator`,
   })
+  const { zh: texts } = createRequire(import.meta.url)(`${built.directory}/texts/zh.js`)
   return {
-    ...{ db, simulator, node, network, database, directory: built.directory },
+    ...{ db, simulator, node, network, database, directory: built.directory, texts },
     async close() {
       built.remove()
       await network.close()

@@ -13,16 +13,16 @@ const HIDDEN = 'window, document, navigator, location, localStorage, self, XMLHt
 
 /**
  * Makes of examples/miniprogram what WeChat's developer tools would: TypeScript becomes CommonJS, npm packages are copied beside it,
- * and no module sees a browser.
+ * and no module sees a browser. `config` takes the place of config.ts.
  */
-export function buildMiniProgram(config: object): { directory: string; remove(): void } {
+export function buildMiniProgram(config?: object): { directory: string; remove(): void } {
   const directory = mkdtempSync(join(tmpdir(), 'postgraphile-wechat-miniprogram-'))
   cpSync(join(example, 'miniprogram'), directory, { recursive: true, filter: path => !/\.tsx?$/.test(path) })
   const tsc = [join(root, 'node_modules/typescript/bin/tsc'), '-p', example]
   const options = ['--noCheck', '--noEmit', 'false', '--module', 'commonjs', '--outDir', directory]
   const rootDir = ['--rootDir', join(example, 'miniprogram')]
   execFileSync(process.execPath, [...tsc, ...options, ...rootDir], { stdio: 'pipe' })
-  writeFileSync(join(directory, 'config.js'), `exports.config = ${JSON.stringify(config)}`)
+  if (config) writeFileSync(join(directory, 'config.js'), `exports.config = ${JSON.stringify(config)}`)
   const { dependencies } = JSON.parse(readFileSync(join(example, 'package.json'), 'utf8'))
   for (const name of Object.keys(dependencies)) packNpm(name, root, directory)
   for (const path of readdirSync(directory, { recursive: true, encoding: 'utf8' })) {

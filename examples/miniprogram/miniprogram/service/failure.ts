@@ -15,16 +15,18 @@ type Details = Pick<Failure, 'retryAfter' | 'id'>
 export const failure = (code: string, details: Details = {}): Failure =>
   Object.assign(new Error(code), { code, ...details })
 
-/** Of what was thrown; a mistake in this code has a name, too. */
+/** Of what was thrown; a mistake in this program has a name, too. */
 export function asFailure(thrown: unknown): Failure {
-  return typeof (thrown as Partial<Failure> | undefined)?.code === 'string'
-    ? (thrown as Failure)
-    : failure('unexpected_failure')
+  if (typeof (thrown as Partial<Failure> | undefined)?.code === 'string') return thrown as Failure
+  return failure('unexpected_failure', { id: String(thrown) })
 }
 
 /** Of `fail` of wx.request: no answer, so nobody knows whether the service has heard the question. */
-export const noAnswer = (errMsg: string): Failure =>
-  failure(/time ?out/i.test(errMsg) ? 'timeout' : 'offline')
+export function noAnswer(errMsg: string): Failure {
+  // The service's address is not among the request domains (request 合法域名).
+  if (/domain list/i.test(errMsg)) return failure('wechat_misconfigured', { id: errMsg })
+  return failure(/time ?out/i.test(errMsg) ? 'timeout' : 'offline')
+}
 
 /** Of an answer that is not the service's: what stands before it (a gateway, a captive portal) has spoken. */
 export const notOurs = (): Failure => failure('unreachable')

@@ -1,10 +1,12 @@
 import { config } from '../config'
 import { loginCode } from '../wechat/codes'
 import { post } from '../wechat/request'
-import { asFailure, type Failure, failure, isSessionGone, notOurs } from './failure'
-import { signedIn } from './patience'
+import type { Failure } from './failure'
+import { asFailure, failure, isSessionGone, notOurs } from './failure'
+import { unlessGone } from './patience'
 import type { QrCode, Service, User } from './service'
-import { accessToken, forgetSession, keepSession, type Session } from './session'
+import type { Session } from './session'
+import { accessToken, forgetSession, keepSession } from './session'
 
 // GraphQL by wx.request, without any library. The schema is generated/schema.graphql of the service.
 
@@ -58,15 +60,26 @@ async function refresh(refreshToken: string): Promise<Session> {
   return refreshSession.session
 }
 
-/** As the user of the session, or of a new one where that has ended. */
+/** As the user of the stored session. */
+const ownAsk = async <Data>(query: string, variables?: object): Promise<Data> =>
+  ask(query, variables, await accessToken(refresh))
+
+/** Where that session has ended, as the user of a new one. */
 const asUser = <Data>(query: string, variables?: object): Promise<Data> =>
-  signedIn(signInAnew, async () => ask<Data>(query, variables, await accessToken(refresh)))
+  unlessGone<Data>(
+    () => ownAsk(query, variables),
+    async () => {
+      await signInAnew()
+      return ownAsk(query, variables)
+    },
+  )
 
 export const graphql: Service = {
-  async signIn() {
-    const { currentUser } = await asUser<{ currentUser: User }>('{ currentUser { id phone } }')
-    return currentUser
-  },
+  signIn: () =>
+    unlessGone(
+      async () => (await ownAsk<{ currentUser: User }>('{ currentUser { id phone } }')).currentUser,
+      signInAnew,
+    ),
 
   async bindPhone(code) {
     const { wechatBindPhone } = await asUser<{ wechatBindPhone: { user: User } }>(
@@ -94,8 +107,7 @@ export const graphql: Service = {
   /** A session that has ended, or whose user is banned, is signed out already. */
   async signOut() {
     try {
-      const token = await accessToken(refresh)
-      await ask('mutation { signOut(input: { scope: "local" }) { clientMutationId } }', {}, token)
+      await ownAsk('mutation { signOut(input: { scope: "local" }) { clientMutationId } }')
     } catch (thrown) {
       const failed = asFailure(thrown)
       if (!isSessionGone(failed) && failed.code !== 'user_banned') throw failed

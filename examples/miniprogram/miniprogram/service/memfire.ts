@@ -1,9 +1,11 @@
-import { createClient, type SupabaseClient } from 'supabase-wechat-stable-v2'
+import type { SupabaseClient } from 'supabase-wechat-stable-v2'
+import { createClient } from 'supabase-wechat-stable-v2'
 import { config } from '../config'
 import { loginCode } from '../wechat/codes'
 import { post } from '../wechat/request'
-import { type Failure, failure, noAnswer, notOurs } from './failure'
-import { signedIn } from './patience'
+import type { Failure } from './failure'
+import { failure, noAnswer, notOurs } from './failure'
+import { unlessGone } from './patience'
 import type { QrCode, Service, User } from './service'
 
 // MemFire's SDK keeps the session in the phone's storage, and refreshes it before it ends.
@@ -29,6 +31,7 @@ async function dataOf<Result extends { data: unknown; error: unknown }>(
 
 interface SdkError {
   name?: string
+  status?: number
   message: string
 }
 
@@ -42,25 +45,20 @@ interface ErrorBody {
  * The SDK's errors have no code: `message` is the JSON of the whole answer, or of what wx.request said when there was none.
  * Headers are not in it, so nobody knows Retry-After.
  */
-function failureOf({ name, message }: SdkError): Failure {
+function failureOf({ name, status, message }: SdkError): Failure {
   if (name === 'AuthSessionMissingError') return failure('session_not_found')
-  const { errMsg = '', status, data } = parse(message)
-  if (status === undefined) return noAnswer(errMsg)
-  return failureIn(data)
-}
-
-function failureIn(data: ErrorBody | undefined): Failure {
-  if (!data?.error_code) return notOurs()
-  const id = data.error_id ?? data.wechat?.rid
-  return failure(data.error_code, id === undefined ? {} : { id })
-}
-
-function parse(message: string): { errMsg?: string; status?: number; data?: ErrorBody } {
+  if (status === 0) return noAnswer(message)
   try {
-    return JSON.parse(message)
+    return failureIn(JSON.parse(message).data)
   } catch {
-    return { errMsg: message }
+    return failure('unexpected_failure', { id: message })
   }
+}
+
+function failureIn(body: ErrorBody | undefined): Failure {
+  if (!body?.error_code) return notOurs()
+  const id = body.error_id ?? body.wechat?.rid
+  return failure(body.error_code, id === undefined ? {} : { id })
 }
 
 interface SdkUser {
@@ -78,26 +76,36 @@ async function signInAnew(): Promise<User> {
   return userOf((await dataOf(auth().signInWithWechat({ code }))).user)
 }
 
-async function signIn(): Promise<User> {
+/** The access token of the stored session, which the SDK has refreshed if need be. */
+async function accessToken(): Promise<string> {
   const { session } = await dataOf(auth().getSession())
-  if (!session) return signInAnew()
-  return signedIn(signInAnew, async () => userOf((await dataOf(auth().getUser())).user))
+  if (!session) throw failure('no_authorization')
+  return session.access_token
 }
 
-export const memfire: Service = {
-  signIn,
+/** Where the session has ended, a new one. */
+const asUser = <T>(ask: () => Promise<T>): Promise<T> =>
+  unlessGone(ask, async () => {
+    await signInAnew()
+    return ask()
+  })
 
-  bindPhone: code =>
-    signedIn(signInAnew, async () => userOf((await dataOf(auth().wechatBindPhone({ code }))).user)),
+export const memfire: Service = {
+  signIn: () =>
+    unlessGone(async () => {
+      await accessToken()
+      return userOf((await dataOf(auth().getUser())).user)
+    }, signInAnew),
+
+  bindPhone: code => asUser(async () => userOf((await dataOf(auth().wechatBindPhone({ code }))).user)),
 
   /** The SDK has no method for it: one request with its access token. */
   unbindPhone: () =>
-    signedIn(signInAnew, async () => {
-      const { session } = await dataOf(auth().getSession())
+    asUser(async () => {
       const { status, data } = await post(
         `${config.url}/auth/v1/wechat_mini/unbind_phone`,
         {},
-        { apikey: config.anonKey, authorization: `Bearer ${session?.access_token ?? config.anonKey}` },
+        { apikey: config.anonKey, authorization: `Bearer ${await accessToken()}` },
       )
       if (status !== 200) throw failureIn(data as ErrorBody)
       return userOf(data as SdkUser)

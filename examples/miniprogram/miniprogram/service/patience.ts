@@ -17,19 +17,18 @@ export async function patiently<T>(ask: () => Promise<T>, tell: (seconds: number
       const failed = asFailure(thrown)
       const seconds = failed.code === 'timeout' ? 0 : (failed.retryAfter ?? PAUSE)
       if (!isPassing(failed) || attempt === ATTEMPTS || seconds > LONGEST_PAUSE) throw failed
-      tell(seconds)
+      if (seconds > 0) tell(seconds)
       await sleep(seconds)
     }
   }
 }
 
-/** Asks; where the session has ended meanwhile, signs in silently and asks once more: no code is spent before the user is known. */
-export async function signedIn<T>(signIn: () => Promise<unknown>, ask: () => Promise<T>): Promise<T> {
+/** Asks; where the session has ended, does something else. No code is spent before the user is known. */
+export async function unlessGone<T>(ask: () => Promise<T>, otherwise: () => Promise<T>): Promise<T> {
   try {
     return await ask()
   } catch (thrown) {
     if (!isSessionGone(asFailure(thrown))) throw thrown
-    await signIn()
-    return ask()
+    return otherwise()
   }
 }

@@ -19,7 +19,8 @@ const AHEAD = 60_000
 /** In the storage of this mini program on this phone, which other mini programs cannot read. */
 export function keepSession({ accessToken, refreshToken, expiresIn }: Session): void {
   const refreshAt = Date.now() + expiresIn * 1000 - AHEAD
-  wx.setStorageSync(KEY, { accessToken, refreshToken, expiresIn, refreshAt } satisfies StoredSession)
+  const stored: StoredSession = { accessToken, refreshToken, expiresIn, refreshAt }
+  wx.setStorageSync(KEY, stored)
 }
 
 export const forgetSession = () => wx.removeStorageSync(KEY)

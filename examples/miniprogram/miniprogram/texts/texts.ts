@@ -1,4 +1,5 @@
-import { type Failure, isSessionGone } from '../service/failure'
+import type { Failure } from '../service/failure'
+import { isSessionGone } from '../service/failure'
 import { language } from '../wechat/environment'
 import { en } from './en'
 import { zh } from './zh'

@@ -1,4 +1,5 @@
-import { type Failure, failure } from '../service/failure'
+import type { Failure } from '../service/failure'
+import { failure } from '../service/failure'
 
 /** `detail` of the phone button's event. */
 export interface PhoneSheet {

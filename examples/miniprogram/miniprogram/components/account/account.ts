@@ -1,12 +1,14 @@
-import { asFailure, type Failure, isForSupport, isWorthAnotherTry } from '../../service/failure'
+import type { Failure } from '../../service/failure'
+import { asFailure, isForSupport, isWorthAnotherTry } from '../../service/failure'
 import { patiently } from '../../service/patience'
-import type { User } from '../../service/service'
+import type { Service, User } from '../../service/service'
 import { services } from '../../service/services'
 import { textOf, texts } from '../../texts/texts'
 import { zh } from '../../texts/zh'
 import { simulatedPhoneSheet } from '../../wechat/codes'
 import { envVersion, simulator } from '../../wechat/environment'
-import { type PhoneSheet, refusal } from '../../wechat/phone_sheet'
+import type { PhoneSheet } from '../../wechat/phone_sheet'
+import { refusal } from '../../wechat/phone_sheet'
 import { masked } from './masked'
 
 /** What the user sets off; `again` repeats it. */
@@ -69,6 +71,10 @@ Component({
   },
 
   methods: {
+    service(): Service {
+      return services[this.data.by as keyof typeof services]
+    },
+
     /** One action at a time, however fast somebody taps: setData changes `busy` at once. */
     async run(action: Action, code = '') {
       if (this.data.busy) return
@@ -96,12 +102,14 @@ Component({
      */
     async reload() {
       const actions = this.data._actions
-      const user = await services[this.data.by as keyof typeof services].signIn().catch(() => null)
+      const user = await this.service()
+        .signIn()
+        .catch(() => null)
       if (user && this.data._actions === actions) this.show(user)
     },
 
     async perform(action: Action): Promise<void> {
-      const service = services[this.data.by as keyof typeof services]
+      const service = this.service()
       switch (action) {
         case 'signIn':
           return this.show(await service.signIn())
