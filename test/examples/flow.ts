@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { SIMULATOR_APP_ID } from '../../src/simulator/app_id.ts'
 import { decodeImage, isCodeOf } from '../simulator/images.ts'
 import { freshPhone, loginCode, post, send } from '../support/client.ts'
@@ -5,7 +6,7 @@ import type { Acts } from './acts.ts'
 import type { By } from './phone.ts'
 
 /** What a user does with the example, where nothing goes wrong: the same by either client. */
-export function testFlow({ site, open, newCode, bind, masked }: Acts, by: By): void {
+export function testFlow({ site, open, newCode, bind, isBound, masked }: Acts, by: By): void {
   const userOf = (openid: string) =>
     site().db.row<{ id: string; phone: string | null }>(
       'select u.id, u.phone from auth.users u join auth.identities i on i.user_id = u.id where i.provider_id = $1',
@@ -62,6 +63,17 @@ export function testFlow({ site, open, newCode, bind, masked }: Acts, by: By): v
     phone.sheet({ code })
     await phone.settled()
     expect(phone.shows('phone')).toBe(masked(number))
+  })
+
+  test('shows what was bound where an older answer comes later', async () => {
+    const phone = await open()
+    const code = await newCode()
+    phone.nextAnswerIsLate = 300
+    phone.comeBack()
+    await phone.until(() => phone.asked().includes('currentUser'))
+    await bind(phone, code)
+    await sleep(400)
+    expect(isBound(phone)).toBe(true)
   })
 
   test('changes the phone, and takes it off when the user confirms', async () => {

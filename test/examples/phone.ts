@@ -53,9 +53,14 @@ export type Phone = ReturnType<typeof createPhone>
 export function createPhone(site: Site, by: By, options: PhoneOptions = {}) {
   const { openid = freshOpenid(), language = 'zh_CN', envVersion = 'release', networkTimeout } = options
   const { requests, ...wx } = createWx(networkTimeout === undefined ? {} : { networkTimeout })
-  const phone = { confirms: true, canLogin: true }
+  const phone = { confirms: true, canLogin: true, nextAnswerIsLate: 0 }
   const id = load(site.directory, by)
   Object.assign((globalThis as unknown as { wx: object }).wx, wx, {
+    request(options: Parameters<typeof wx.request>[0]) {
+      const late = phone.nextAnswerIsLate
+      phone.nextAnswerIsLate = 0
+      wx.request({ ...options, success: answer => void setTimeout(() => options.success?.(answer), late) })
+    },
     login: ({ success, fail }: { success(login: { code: string }): void; fail(error: object): void }) =>
       phone.canLogin
         ? loginCode(site.simulator, openid).then(code => success({ code }))

@@ -17,7 +17,10 @@ const HIDDEN = 'window, document, navigator, location, localStorage, self, XMLHt
  */
 export function buildMiniProgram(config?: object): { directory: string; remove(): void } {
   const directory = mkdtempSync(join(tmpdir(), 'postgraphile-wechat-miniprogram-'))
-  cpSync(join(example, 'miniprogram'), directory, { recursive: true, filter: path => !/\.tsx?$/.test(path) })
+  cpSync(join(example, 'miniprogram'), directory, {
+    recursive: true,
+    filter: path => !/\.ts$|miniprogram_npm/.test(path),
+  })
   const tsc = [join(root, 'node_modules/typescript/bin/tsc'), '-p', example]
   const options = ['--noCheck', '--noEmit', 'false', '--module', 'commonjs', '--outDir', directory]
   const rootDir = ['--rootDir', join(example, 'miniprogram')]

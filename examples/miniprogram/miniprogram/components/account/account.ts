@@ -139,7 +139,6 @@ Component({
     },
 
     onPhone({ detail }: { detail: PhoneSheet }) {
-      if (this.data.busy) return
       if (detail.code) this.run('bindPhone', detail.code)
       else this.setData({ notice: noticeOf(refusal(detail)) })
     },
