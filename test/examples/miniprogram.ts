@@ -21,6 +21,6 @@ export function testMiniProgram(by: By): void {
   describe('codes', () => testDevelop(acts))
   describe('sessions', () => testSessions(acts, by))
   describe('the phone sheet', () => testSheet(acts))
-  describe('what passes', () => testWaits(acts))
+  describe('what passes', () => testWaits(acts, by))
   describe('what does not', () => testFailures(acts))
 }

@@ -13,6 +13,12 @@ export function testSheet({ open, newCode, bind, isBound, says }: Acts): void {
       false,
     ],
     [
+      'declines them on a phone that gives no number',
+      { errMsg: 'getPhoneNumber:fail privacy permission is not authorized' },
+      'privacy_declined',
+      false,
+    ],
+    [
       'declined them a moment before',
       { errMsg: 'getPhoneNumber:fail privacy permission is not authorized', errno: 103 },
       'privacy_declined',

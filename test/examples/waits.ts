@@ -1,8 +1,9 @@
 import http from 'node:http'
 import type { Acts } from './acts.ts'
+import type { By } from './phone.ts'
 
 /** What passes: nobody taps twice for it. */
-export function testWaits({ site, open, newCode, bind, isBound, tryAgain, says }: Acts): void {
+export function testWaits({ site, open, newCode, bind, isBound, tryAgain, says }: Acts, by: By): void {
   test('WeChat is busy for a moment: the same code once more, by itself', async () => {
     const phone = await open()
     site().simulator.failNext('getuserphonenumber', { errcode: -1 })
@@ -97,6 +98,8 @@ export function testWaits({ site, open, newCode, bind, isBound, tryAgain, says }
       await bind(phone, await newCode())
       expect(phone.notice()).toEqual(says('over_request_rate_limit', { again: true }))
       expect(isBound(phone)).toBe(false)
+      // MemFire's SDK tells nobody how long.
+      expect(phone.askedFor('wechatBindPhone')).toHaveLength(by === 'memfire' ? 4 : 2)
     })
   })
 }

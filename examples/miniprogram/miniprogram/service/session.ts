@@ -1,4 +1,4 @@
-import { asFailure, failure, isSessionGone } from './failure'
+import { failure } from './failure'
 
 /** As `wechatSignIn` and `refreshSession` give it. */
 export interface Session {
@@ -7,7 +7,9 @@ export interface Session {
   expiresIn: number
 }
 
-interface StoredSession extends Session {
+interface StoredSession {
+  accessToken: string
+  refreshToken: string
   /** By the clock of this phone, which need not be right: the service's `expiresAt` could be past, or never come. */
   refreshAt: number
 }
@@ -19,7 +21,7 @@ const AHEAD = 60_000
 /** In the storage of this mini program on this phone, which other mini programs cannot read. */
 export function keepSession({ accessToken, refreshToken, expiresIn }: Session): void {
   const refreshAt = Date.now() + expiresIn * 1000 - AHEAD
-  const stored: StoredSession = { accessToken, refreshToken, expiresIn, refreshAt }
+  const stored: StoredSession = { accessToken, refreshToken, refreshAt }
   wx.setStorageSync(KEY, stored)
 }
 
@@ -30,28 +32,19 @@ let refreshing: Promise<string> | undefined
 /**
  * An access token that lives. A refresh token is good for one exchange, so requests that need a new one at the same time share
  * one refresh, and its answer is stored before anybody gets it. Where the answer was lost, the same token brings it again;
- * where the session has ended, it is forgotten, and the caller signs in.
+ * where the session has ended, the caller signs in.
  */
 export async function accessToken(refresh: (refreshToken: string) => Promise<Session>): Promise<string> {
   const stored: StoredSession | '' = wx.getStorageSync(KEY)
   if (!stored) throw failure('no_authorization')
   if (Date.now() < stored.refreshAt) return stored.accessToken
-  refreshing ??= exchange(stored, refresh).finally(() => {
-    refreshing = undefined
-  })
+  refreshing ??= refresh(stored.refreshToken)
+    .then(session => {
+      keepSession(session)
+      return session.accessToken
+    })
+    .finally(() => {
+      refreshing = undefined
+    })
   return refreshing
-}
-
-async function exchange(
-  { refreshToken }: StoredSession,
-  refresh: (refreshToken: string) => Promise<Session>,
-) {
-  try {
-    const session = await refresh(refreshToken)
-    keepSession(session)
-    return session.accessToken
-  } catch (thrown) {
-    if (isSessionGone(asFailure(thrown))) forgetSession()
-    throw thrown
-  }
 }
