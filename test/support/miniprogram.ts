@@ -8,12 +8,16 @@ import { fileURLToPath } from 'node:url'
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const example = join(root, 'examples/miniprogram')
 
-/** What is a browser's: WeChat hands every module a parameter of this name, and nothing in it. */
-const HIDDEN = 'window, document, navigator, location, localStorage, self, XMLHttpRequest, WebSocket, fetch'
+/** What browsers and Node have, and WeChat has not. */
+const HIDDEN = [
+  ...['window', 'document', 'navigator', 'location', 'localStorage', 'self', 'global', 'process', 'Buffer'],
+  ...['fetch', 'XMLHttpRequest', 'WebSocket', 'URL', 'URLSearchParams', 'Headers', 'Request', 'Response'],
+  ...['Blob', 'FormData', 'AbortController', 'TextEncoder', 'TextDecoder', 'atob', 'btoa', 'crypto'],
+]
 
 /**
  * Makes of examples/miniprogram what WeChat's developer tools would: TypeScript becomes CommonJS, npm packages are copied beside it,
- * and no module sees a browser. `config` takes the place of config.ts.
+ * and no module sees a browser or Node. `config` takes the place of config.ts.
  */
 export function buildMiniProgram(config?: object): { directory: string; remove(): void } {
   const directory = mkdtempSync(join(tmpdir(), 'postgraphile-wechat-miniprogram-'))
@@ -29,7 +33,7 @@ export function buildMiniProgram(config?: object): { directory: string; remove()
   const { dependencies } = JSON.parse(readFileSync(join(example, 'package.json'), 'utf8'))
   for (const name of Object.keys(dependencies)) packNpm(name, root, directory)
   for (const path of readdirSync(directory, { recursive: true, encoding: 'utf8' })) {
-    if (/\.c?js$/.test(path)) hideBrowser(join(directory, path))
+    if (/\.c?js$/.test(path)) hideOthers(join(directory, path))
   }
   return { directory, remove: () => rmSync(directory, { recursive: true, force: true }) }
 }
@@ -58,6 +62,8 @@ function readable(path: string): boolean {
   }
 }
 
-function hideBrowser(path: string): void {
-  writeFileSync(path, `(function (${HIDDEN}) {${readFileSync(path, 'utf8')}\n})()`)
+/** As WeChat does it: parameters of these names, with nothing in them. A module may declare such a name itself. */
+function hideOthers(path: string): void {
+  const code = readFileSync(path, 'utf8')
+  writeFileSync(path, `(function (${HIDDEN}) {(function () {${code}\n})()})()`)
 }
