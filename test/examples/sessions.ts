@@ -81,6 +81,14 @@ export function testSessions({ site, open, newCode, bind }: Acts, by: By): void 
     expect(count(phone, 'wechatSignIn')).toBe(3)
   })
 
+  test('so is one that the phone has lost', async () => {
+    const phone = await open()
+    phone.wx.removeStorageSync(key)
+    await bind(phone, await newCode())
+    expect([phone.has('unbind'), phone.notice()]).toEqual([true, null])
+    expect(count(phone, 'wechatSignIn')).toBe(2)
+  })
+
   test('signing out of a session that has ended makes no new one', async () => {
     const phone = await open()
     await endSessions()
