@@ -94,6 +94,9 @@ export function testFlow({ site, open, newCode, bind, isBound, masked }: Acts, b
   test.each(['release', 'trial'] as const)(
     'shows the mini program code of the user in the %s version',
     async envVersion => {
+      // Only what is published can WeChat check, and a page in the making is not.
+      const pages = envVersion === 'release' ? [`pages/${by}/${by}`] : []
+      site().simulator.control.set({ pages })
       const phone = await open({ envVersion })
       await phone.tap('show-code')
       const source = phone.attribute('code', 'src') as string
