@@ -27,8 +27,8 @@ import { restPage } from './reference/rest.ts'
 import { sqlPage } from './reference/sql.ts'
 import { variablesPage } from './reference/variables_page.ts'
 
-// Writes what is generated from the code and committed: the files of generated/, docs/errors.md, docs/compatibility.md,
-// docs/metrics.md, docs/doctor.md, and, of docs/performance/results.json, the tables of docs/performance.md and
+// Writes what is generated from the code and committed: the files of generated/, docs/reference/, docs/errors.md,
+// docs/compatibility.md, docs/metrics.md, docs/doctor.md, and, of docs/performance/results.json, the tables of docs/performance.md and
 // docs/scale.md, and charts.
 // With --check it writes nothing, shows where a file is stale, and ends with 1.
 

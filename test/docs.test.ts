@@ -9,12 +9,6 @@ const filesBelow = (directory: string): string[] =>
     .map(name => join(directory, name))
     .filter(name => statSync(join(root, name)).isFile())
 
-const documents = [
-  ...readdirSync(root).filter(name => name.endsWith('.md')),
-  ...filesBelow('docs').filter(name => name.endsWith('.md')),
-  'examples/miniprogram/README.md',
-  'examples/miniprogram/README.zh-CN.md',
-]
 const sources = [...filesBelow('src'), ...filesBelow('sql/schema'), ...filesBelow('test')]
 const code = sources.map(read).join('\n')
 
@@ -56,41 +50,6 @@ test('the flow of a bind names functions and types that are in the file it gives
         expect([row, text]).toEqual([row, expect.stringContaining(part)])
     }
   }
-})
-
-const translated = ['', 'examples/miniprogram/']
-test.each(translated)('both READMEs have the same sections, tables and commands: %j', directory => {
-  const shape = (name: string) => {
-    const text = read(name)
-    return {
-      sections: [...text.matchAll(/^#+ /gm)].map(([mark]) => mark),
-      rows: text.split('\n').filter(line => line.startsWith('|')).length,
-      commands: [...text.matchAll(/^```\w+\n(.*?)^```$/gms)].map(([, block]) =>
-        block!.replace(/(#|\/\/) .*$/gm, '').trimEnd(),
-      ),
-      variables: [...text.matchAll(/^\| (`[A-Z_`, ]+`) \|/gm)].map(([, names]) => names),
-    }
-  }
-  const { commands, ...rest } = shape(`${directory}README.md`)
-  expect(shape(`${directory}README.zh-CN.md`)).toEqual({
-    ...rest,
-    commands: commands.map(command => expect.stringMatching(loosely(command))),
-  })
-})
-
-/** Comments are translated, and their column with them. */
-const loosely = (command: string) =>
-  new RegExp(
-    `^${command
-      .split('\n')
-      .map(line => line.trimEnd().replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
-      .join('\\s*\\n')}\\s*$`,
-  )
-
-test('the README names every variable of the configuration', () => {
-  const inCode = Object.keys(Environment.shape)
-  expect(inCode.length).toBeGreaterThan(20)
-  expect(inCode.filter(name => name !== 'NODE_ENV' && !read('README.md').includes(`\`${name}\``))).toEqual([])
 })
 
 test('the table of what is kept is that of the code', () => {
