@@ -152,7 +152,7 @@ test('installed as the page says: a phone is bound, and a subscriber hears of it
     phone: `+86${phone}`,
   })
   await until(() => receiver.about(user.userId).some(({ event }) => event.type === 'phone.bound'))
-  expect(await terminal.run(here(lookAtEvents!))).toMatch(/^phone\.bound +\| .*\d \| .*\d$/m)
+  expect(await terminal.run(here(lookAtEvents!))).toMatch(/^phone\.bound +\| .*\d +\| .*\d *$/m)
   expect(others).toEqual([])
 
   // "Keys and secrets", the web service's password: nobody notices.
