@@ -5,7 +5,7 @@ import { startSimulator, type TestSimulator } from '../support/service.ts'
 import { addChores, until, writeEvents } from '../tasks/harness.ts'
 import { startReceiver } from '../tasks/receiver.ts'
 import { RHYTHM } from '../tasks/rhythm.ts'
-import { doctor } from './harness.ts'
+import { doctor, SECRET } from './harness.ts'
 
 // What waits, what was given up, and whether anybody works.
 
@@ -24,7 +24,7 @@ afterEach(async () => {
 async function examine() {
   const wechat = { WECHAT_API_URL: simulator.url }
   const [web, owner] = [
-    await doctor({ ...wechat, DATABASE_URL: db.webUrl, JWT_SECRET: 'x'.repeat(32) }),
+    await doctor({ ...wechat, DATABASE_URL: db.webUrl, JWT_SECRET: SECRET }),
     await doctor({ ...wechat, DATABASE_OWNER_URL: db.ownerUrl }),
   ]
   for (const check of ['worker', 'deliveries', 'jobs'] as const)

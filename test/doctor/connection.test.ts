@@ -4,7 +4,7 @@ import { createDatabase, type TestDatabase, withDatabase } from '../support/data
 import { startProxy } from '../support/proxy.ts'
 import { startSimulator, type TestSimulator } from '../support/service.ts'
 import { startSilence, startWay, type Way } from '../support/way.ts'
-import { doctor } from './harness.ts'
+import { doctor, SECRET } from './harness.ts'
 
 // The way to PostgreSQL, and what may be at its end.
 
@@ -28,7 +28,7 @@ const keep = <T extends Way>(way: T): T => {
   return way
 }
 const examine = (DATABASE_URL: string, more: object = {}) =>
-  doctor({ DATABASE_URL, JWT_SECRET: 'x'.repeat(32), WECHAT_API_URL: simulator.url, ...more })
+  doctor({ DATABASE_URL, JWT_SECRET: SECRET, WECHAT_API_URL: simulator.url, ...more })
 const host = () => new URL(db.webUrl).host
 const database = () => new URL(db.webUrl).pathname
 

@@ -8,7 +8,7 @@ import { createDatabase, type TestDatabase } from '../support/database.ts'
 import { startNode, startSimulator, type TestSimulator } from '../support/service.ts'
 import { startSilence, startWay, type Way } from '../support/way.ts'
 import { selfSigned } from '../wechat/certificate.ts'
-import { APP, APP_SECRET, doctor } from './harness.ts'
+import { APP, APP_SECRET, doctor, SECRET } from './harness.ts'
 
 // WeChat: the way to it, what it says to each app, and its clock.
 
@@ -31,7 +31,7 @@ afterEach(async () => {
 const examine = (more: Env = {}) =>
   doctor({
     DATABASE_URL: db.webUrl,
-    JWT_SECRET: 'x'.repeat(32),
+    JWT_SECRET: SECRET,
     WECHAT_API_URL: simulator.url,
     WECHAT_APP_ID: APP,
     WECHAT_APP_SECRET: APP_SECRET,
@@ -258,7 +258,7 @@ describe('the way', () => {
   })
 
   test('in development the simulator of the service itself, which is not there', async () => {
-    const { of } = await doctor({ DATABASE_URL: db.webUrl, JWT_SECRET: 'x'.repeat(32), PORT: '9' })
+    const { of } = await doctor({ DATABASE_URL: db.webUrl, JWT_SECRET: SECRET, PORT: '9' })
     expect(of('reach')).toEqual([
       expect.stringMatching(
         '^fault: the simulator, which the service has in it, does not answer at 127.0.0.1:9 → Start the service',

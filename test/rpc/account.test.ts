@@ -27,9 +27,9 @@ let other: Node
 beforeAll(async () => {
   db = await createDatabase()
   simulator = await startSimulator({
-    apps: { [SIMULATOR_APP_ID]: SIMULATOR_APP_SECRET, [OTHER_APP]: 'its secret' },
+    apps: { [SIMULATOR_APP_ID]: SIMULATOR_APP_SECRET, [OTHER_APP]: 'theothersapp5ecret' },
   })
-  const env = { ACCOUNT_DELETION: 'on', WECHAT_APPS: JSON.stringify({ [OTHER_APP]: 'its secret' }) }
+  const env = { ACCOUNT_DELETION: 'on', WECHAT_APPS: JSON.stringify({ [OTHER_APP]: 'theothersapp5ecret' }) }
   node = await startNode({ db, wechatUrl: simulator.url, env })
   other = await startNode({ db, wechatUrl: simulator.url, env: { ...env, ACCOUNT_DELETION: 'off' } })
 })

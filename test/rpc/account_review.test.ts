@@ -17,9 +17,9 @@ const clients: pg.Client[] = []
 beforeAll(async () => {
   db = await createDatabase()
   simulator = await startSimulator({
-    apps: { [SIMULATOR_APP_ID]: SIMULATOR_APP_SECRET, [OTHER_APP]: 'its secret' },
+    apps: { [SIMULATOR_APP_ID]: SIMULATOR_APP_SECRET, [OTHER_APP]: 'theothersapp5ecret' },
   })
-  const env = { WECHAT_APPS: JSON.stringify({ [OTHER_APP]: 'its secret' }) }
+  const env = { WECHAT_APPS: JSON.stringify({ [OTHER_APP]: 'theothersapp5ecret' }) }
   node = await startNode({ db, wechatUrl: simulator.url, env })
 })
 afterEach(() => Promise.all(clients.splice(0).map(client => client.end())))

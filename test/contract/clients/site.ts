@@ -24,7 +24,7 @@ export interface Site {
 export async function startSite(): Promise<Site> {
   const db = await createDatabase()
   const simulator = await startSimulator({
-    apps: { [SIMULATOR_APP_ID]: SIMULATOR_APP_SECRET, [OTHER_APP]: 'its secret' },
+    apps: { [SIMULATOR_APP_ID]: SIMULATOR_APP_SECRET, [OTHER_APP]: 'theothersapp5ecret' },
   })
   const wire = await startProxy(db.webUrl)
   const jwk = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
@@ -32,7 +32,11 @@ export async function startSite(): Promise<Site> {
     startNode({
       db: { ...db, webUrl },
       wechatUrl: simulator.url,
-      env: { WECHAT_APPS: JSON.stringify({ [OTHER_APP]: 'its secret' }), DATABASE_POOL_SIZE: '4', ...env },
+      env: {
+        WECHAT_APPS: JSON.stringify({ [OTHER_APP]: 'theothersapp5ecret' }),
+        DATABASE_POOL_SIZE: '4',
+        ...env,
+      },
     })
   const [node, shaky, limited, signing] = await Promise.all([
     start(),
