@@ -51,7 +51,12 @@ export function handsOn(page: Page) {
       await press('Sign in with WeChat')
       await button('Sign out').waitFor()
     },
-    switch: (name: string) => page.getByRole('switch', { name }).click(),
+    /** Until the simulator has heard of it, where it is one of its faults. */
+    switch: async (name: string) => {
+      const heard = name.startsWith('WeChat') && page.waitForResponse(/\/simulator\/faults/)
+      await page.getByRole('switch', { name }).click()
+      await heard
+    },
     /** The button of the mini program, and WeChat's sheet. */
     tap: async (number?: string) => {
       await press(/^Use (my WeChat|another) number$/)

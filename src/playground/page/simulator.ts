@@ -3,6 +3,8 @@
 async function control<T>(method: string, path: string, body?: object): Promise<T> {
   const response = await fetch(`/simulator${path}`, {
     method,
+    // A switch that was thrown just before the page is left has been thrown.
+    keepalive: true,
     ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
   })
   const answer = await response.json()
