@@ -1,4 +1,4 @@
-import { hkdfSync } from 'node:crypto'
+import { createSecretKey, hkdfSync } from 'node:crypto'
 import { createRefreshTokens } from '../src/tokens/refresh_token.ts'
 
 // What the service and those with which it is compared are set up with, so that all know the same people and tokens.
@@ -11,5 +11,5 @@ export const APPID = 'wx0000000000000000'
 
 /** By the key that src/config.ts makes of DATA_KEY. */
 export const refreshTokens = createRefreshTokens([
-  Buffer.from(hkdfSync('sha256', DATA_KEY, '', 'postgraphile-wechat data key', 32)),
+  createSecretKey(Buffer.from(hkdfSync('sha256', DATA_KEY, '', 'postgraphile-wechat data key', 32))),
 ])

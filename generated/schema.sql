@@ -1256,6 +1256,7 @@ grant execute on function auth.uid() to auth_binder;
 grant execute on function auth.uid() to auth_holder;
 grant execute on function auth.uid() to auth_keeper;
 grant execute on function auth.uid() to auth_merger;
+grant execute on function auth.uid() to auth_signer;
 grant execute on function auth.uid() to authenticated;
 grant execute on function auth.uid() to service_role;
 
@@ -1324,31 +1325,52 @@ CREATE OR REPLACE FUNCTION auth_private.access_token_claims(p_session_id uuid, p
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_user auth.users;
-  v_fixed jsonb;
-  v_claims jsonb;
+  v_user auth.users := auth_private.enter_session(p_session_id);
 begin
-  v_user := auth_private.enter_session(p_session_id);
-  v_fixed := p_token || jsonb_build_object('sub', v_user.id, 'role', 'authenticated', 'session_id', p_session_id);
-  select v_fixed || jsonb_build_object(
-    'phone', coalesce(v_user.phone, ''),
-    -- An import may have brought more than fits into a header: whoever has that could not call at all.
-    'app_metadata', case when octet_length(v_user.app_metadata::text) <= 4096 then v_user.app_metadata else '{}' end,
-    'user_metadata', case when octet_length(v_user.user_metadata::text) <= 4096 then v_user.user_metadata else '{}' end,
-    'aal', 'aal1',
-    'amr', jsonb_build_array(jsonb_build_object(
-      'method', 'wechat_mini', 'timestamp', floor(extract(epoch from s.created_at))::bigint)),
-    'is_anonymous', false)
-  into v_claims
-  from auth.sessions s where s.id = p_session_id;
-  -- Without nbf: a token that is not good yet would be refused at once.
-  return auth_private.custom_claims(v_claims) - 'nbf' || v_fixed;
+  return auth_private.access_token_claims(
+    p_session_id, (select s.created_at from auth.sessions s where s.id = p_session_id), auth_private.user_json(v_user), p_token);
 end
 $function$;
-comment on function auth_private.access_token_claims(uuid,jsonb) is 'The claims of an access token of this session (GoTrue''s, and what public.custom_access_token makes of them; metadata of more than 4096 bytes are left out). p_token: iss, aud, iat, exp; they, sub, role and session_id are what they are, whatever the application''s function answers. Raises session_not_found (WX003), user_banned (WX004), 38000 (custom_claims).';
+comment on function auth_private.access_token_claims(uuid,jsonb) is 'The former signature, for nodes of the version before.';
 revoke execute on function auth_private.access_token_claims(uuid,jsonb) from public;
 grant execute on function auth_private.access_token_claims(uuid,jsonb) to authenticator;
 alter function auth_private.access_token_claims(uuid,jsonb) owner to auth_keeper;
+
+-- function auth_private.access_token_claims(uuid,timestamp with time zone,jsonb,jsonb)
+CREATE OR REPLACE FUNCTION auth_private.access_token_claims(p_session_id uuid, p_signed_in_at timestamp with time zone, p_user jsonb, p_token jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_caller jsonb := jsonb_build_object('sub', p_user -> 'id', 'role', 'authenticated', 'session_id', p_session_id);
+  v_claims jsonb := p_token || jsonb_build_object(
+    'sub', p_user -> 'id', 'role', 'authenticated', 'session_id', p_session_id,
+    'phone', coalesce(p_user ->> 'phone', ''),
+    -- An import may have brought more than fits into a header: whoever has that could not call at all.
+    'app_metadata', case when octet_length(p_user ->> 'app_metadata') <= 4096 then p_user -> 'app_metadata' else '{}' end,
+    'user_metadata', case when octet_length(p_user ->> 'user_metadata') <= 4096 then p_user -> 'user_metadata' else '{}' end,
+    'aal', 'aal1',
+    'amr', jsonb_build_array(jsonb_build_object(
+      'method', 'wechat_mini', 'timestamp', floor(extract(epoch from p_signed_in_at))::bigint)),
+    'is_anonymous', false);
+  v_custom jsonb;
+begin
+  -- The application's function may ask for auth.uid().
+  perform set_config('request.jwt.claims', v_caller::text, true);
+  v_custom := auth_private.custom_claims(v_claims);
+  if v_custom = v_claims then
+    return v_claims;
+  end if;
+  -- Without nbf: a token that is not good yet would be refused at once.
+  return v_custom - 'nbf' || p_token || v_caller;
+end
+$function$;
+comment on function auth_private.access_token_claims(uuid,timestamp with time zone,jsonb,jsonb) is 'The claims of an access token of this session (GoTrue''s, and what public.custom_access_token makes of them; metadata of more than 4096 bytes are left out). p_signed_in_at: when it began. p_user: its user, as user_json. p_token: iss, aud, iat, exp; they, sub, role and session_id are what they are, whatever the application''s function answers. Raises 38000 (custom_claims).';
+revoke execute on function auth_private.access_token_claims(uuid,timestamp with time zone,jsonb,jsonb) from public;
+grant execute on function auth_private.access_token_claims(uuid,timestamp with time zone,jsonb,jsonb) to authenticator;
+alter function auth_private.access_token_claims(uuid,timestamp with time zone,jsonb,jsonb) owner to auth_keeper;
 
 -- function auth_private.signing_identity()
 CREATE OR REPLACE FUNCTION auth_private.signing_identity()
@@ -3227,14 +3249,19 @@ AS $function$
 declare
   v_user auth.users;
   v_former text;
+  v_hash bytea;
   v_code auth_private.wechat_codes;
   v_refusal text;
   v_constraint text;
 begin
   -- The user first, then his code: the other way round two binds of one user would deadlock.
   v_user := auth_private.hold_session(p_session_id, p_to_write => true);
-  select * into v_code from auth_private.wechat_codes c where c.code_hash = any (p_code_hashes) limit 1 for update;
-  if not found then
+  -- One by one: "= any" would be planned anew in every call, for a tenth of its time.
+  foreach v_hash in array p_code_hashes loop
+    select * into v_code from auth_private.wechat_codes c where c.code_hash = v_hash for update;
+    exit when found;
+  end loop;
+  if v_code.code_hash is null then
     -- A code that is closed for somebody else cannot be locked, and need not be: its outcome is final.
     select * into v_code from auth_private.wechat_codes c where c.code_hash = any (p_code_hashes) limit 1;
   end if;
@@ -3599,10 +3626,13 @@ declare
   v_user_id uuid;
   v_is_new boolean;
   v_has_looked boolean := false;
+  v_lacks_unionid boolean;
+  v_unionid text;
   v_constraint text;
 begin
   perform set_config('request.wechat',
-    jsonb_build_object('appid', p_appid, 'openid', p_openid, 'unionid', p_unionid)::text, true);
+    jsonb_build_object('appid', p_appid, 'openid', p_openid, 'unionid', p_unionid)::text, true),
+    set_config('request.jwt.claims', '', true);
   -- However many sign-ins of one person race, they pass here one by one; and, as in wechat_bind_account, before any row is
   -- locked: the other way round the two would deadlock.
   perform pg_advisory_xact_lock(hashtextextended('openid:' || p_appid || ':' || p_openid, 0));
@@ -3611,14 +3641,16 @@ begin
   loop
     v_is_new := false;
     v_user_id := auth_private.signing_user_id();
-    if v_user_id is not null and not v_has_looked and exists (
-      select from auth.users u
-      where u.wechat_unionid = p_unionid and u.id <> v_user_id and u.deleted_at is null and u.merged_into is null
-    ) then
-      -- One person with two accounts. Where they cannot be joined he signs in to the one of this openid.
-      v_has_looked := true;
-      perform auth_private.merge_by_unionid();
-      continue;
+    if v_user_id is not null and p_unionid is not null and not v_has_looked then
+      if exists (
+        select from auth.users u
+        where u.wechat_unionid = p_unionid and u.id <> v_user_id and u.deleted_at is null and u.merged_into is null
+      ) then
+        -- One person with two accounts. Where they cannot be joined he signs in to the one of this openid.
+        v_has_looked := true;
+        perform auth_private.merge_by_unionid();
+        continue;
+      end if;
     end if;
     if v_user_id is null then
       begin
@@ -3652,19 +3684,19 @@ begin
     end if;
 
     -- Locked: he was deleted, or this openid was unlinked from him, this very moment? Whoever signs in now is another.
-    perform from auth.users u where u.id = v_user_id for no key update;
+    select u.wechat_unionid is null into v_lacks_unionid from auth.users u where u.id = v_user_id for no key update;
     continue when auth_private.signing_user_id() is distinct from v_user_id;
+    -- The caller, for the policies, from now on.
+    perform set_config('request.jwt.claims', jsonb_build_object('sub', v_user_id, 'role', 'authenticated')::text, true);
+    -- A unionid that arrives later is noted, unless another living user has it and could not be joined.
+    v_unionid := null;
+    if v_lacks_unionid and p_unionid is not null then
+      select p_unionid into v_unionid where not exists (
+        select from auth.users o
+        where o.wechat_unionid = p_unionid and o.deleted_at is null and o.merged_into is null);
+    end if;
     update auth.users u
-    set last_sign_in_at = now(),
-        updated_at = now(),
-        -- A unionid that arrives later is noted, unless another living user has it and could not be joined.
-        wechat_unionid = case
-          when u.wechat_unionid is null and not exists (
-            select from auth.users o
-            where o.wechat_unionid = p_unionid and o.deleted_at is null and o.merged_into is null
-          ) then p_unionid
-          else u.wechat_unionid
-        end
+    set last_sign_in_at = now(), updated_at = now(), wechat_unionid = coalesce(u.wechat_unionid, v_unionid)
     where u.id = v_user_id
     returning * into v_user;
     exit when found;
@@ -3839,7 +3871,7 @@ create policy audit_log_entries_revealer_insert on auth.audit_log_entries for in
 create policy audit_log_entries_service_role_select on auth.audit_log_entries for select to service_role
   using (true);
 create policy audit_log_entries_signer_insert on auth.audit_log_entries for insert to auth_signer
-  with check (((user_id = ( SELECT auth_private.signing_user_id() AS signing_user_id)) AND (actor = 'user'::text)));
+  with check (((user_id = ( SELECT auth.uid() AS uid)) AND (actor = 'user'::text)));
 create policy audit_log_entries_steward_insert on auth.audit_log_entries for insert to auth_steward
   with check ((actor ~~ 'admin:%'::text));
 create policy audit_log_entries_steward_select on auth.audit_log_entries for select to auth_steward
@@ -3866,7 +3898,7 @@ create policy identities_holder_update on auth.identities for update to auth_hol
   using ((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)))
   with check (((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)) AND (provider_id = ('deleted-'::text || id)) AND (unionid IS NULL)));
 create policy identities_keeper_select on auth.identities for select to auth_keeper
-  using ((user_id = ( SELECT auth_private.session_user_id() AS session_user_id)));
+  using ((user_id = ( SELECT auth.uid() AS uid)));
 create policy identities_merger_all on auth.identities for all to auth_merger
   using ((user_id = ANY (auth_private.merging_users())));
 create policy identities_merger_select_signing on auth.identities for select to auth_merger
@@ -3937,7 +3969,7 @@ create policy sessions_signer_delete on auth.sessions for delete to auth_signer
 create policy sessions_signer_insert on auth.sessions for insert to auth_signer
   with check ((user_id = ( SELECT auth_private.signing_user_id() AS signing_user_id)));
 create policy sessions_signer_select on auth.sessions for select to auth_signer
-  using ((user_id = ( SELECT auth_private.signing_user_id() AS signing_user_id)));
+  using ((user_id = ( SELECT auth.uid() AS uid)));
 create policy sessions_steward_all on auth.sessions for all to auth_steward
   using (true);
 
@@ -3993,9 +4025,10 @@ create policy users_signer_lock on auth.users for update to auth_signer
   using ((wechat_unionid = ( SELECT (auth_private.signing_identity() ->> 'unionid'::text))))
   with check (false);
 create policy users_signer_select on auth.users for select to auth_signer
-  using (((id = ( SELECT auth_private.signing_user_id() AS signing_user_id)) OR (wechat_id = ( SELECT (auth_private.signing_identity() ->> 'openid'::text))) OR (wechat_unionid = ( SELECT (auth_private.signing_identity() ->> 'unionid'::text)))));
+  using (((wechat_id = ( SELECT (auth_private.signing_identity() ->> 'openid'::text))) OR (wechat_unionid = ( SELECT (auth_private.signing_identity() ->> 'unionid'::text))) OR (id = ( SELECT auth_private.signing_user_id() AS signing_user_id))));
 create policy users_signer_update on auth.users for update to auth_signer
-  using ((id = ( SELECT auth_private.signing_user_id() AS signing_user_id)));
+  using ((id = ( SELECT auth_private.signing_user_id() AS signing_user_id)))
+  with check ((id = ( SELECT auth.uid() AS uid)));
 create policy users_steward_all on auth.users for all to auth_steward
   using (true)
   with check (true);
@@ -4048,7 +4081,7 @@ create policy events_merger_insert on auth_private.events for insert to auth_mer
 create policy events_merger_select on auth_private.events for select to auth_merger
   using ((user_id = ANY (auth_private.merging_users())));
 create policy events_signer_insert on auth_private.events for insert to auth_signer
-  with check ((user_id = ( SELECT auth_private.signing_user_id() AS signing_user_id)));
+  with check ((user_id = ( SELECT auth.uid() AS uid)));
 create policy events_steward_insert on auth_private.events for insert to auth_steward
   with check (true);
 create policy events_steward_select on auth_private.events for select to auth_steward

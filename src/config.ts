@@ -1,4 +1,4 @@
-import { hkdfSync } from 'node:crypto'
+import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
 import type { z } from 'zod'
 import { Environment } from './environment.ts'
 import type { PushKeys } from './push/envelope.ts'
@@ -71,8 +71,8 @@ export interface Config {
   accountDeletion: boolean
   /** What becomes of an account that binds the phone of another one. */
   phoneConflict: 'reject' | 'merge'
-  /** 32 bytes each; the first is used, all are recognised. */
-  dataKeys: Buffer[]
+  /** 32 bytes each; the first is used, all are recognised. As key objects: an HMAC by bytes takes five times as long. */
+  dataKeys: KeyObject[]
   /** Undefined: the URL under which the service listens. */
   siteUrl: string | undefined
   /** Whose pages may call from a browser; `*` alone: everybody's. */
@@ -89,7 +89,8 @@ export interface Config {
   logLevel: Environment['LOG_LEVEL']
 }
 
-const kdf = (material: string, purpose: string) => Buffer.from(hkdfSync('sha256', material, '', purpose, 32))
+const kdf = (material: string, purpose: string) =>
+  createSecretKey(Buffer.from(hkdfSync('sha256', material, '', purpose, 32)))
 
 /** What the embedded default generates before anything can be served. */
 const generatedNames = [

@@ -534,7 +534,8 @@ describe('WECHAT_APPS', () => {
 })
 
 describe('DATA_KEY', () => {
-  const keys = (env: Env) => parseConfig({ ...external, ...env }).dataKeys.map(key => key.toString('hex'))
+  const keys = (env: Env) =>
+    parseConfig({ ...external, ...env }).dataKeys.map(key => key.export().toString('hex'))
 
   test('without one the key follows from JWT_SECRET, and is not it', () => {
     const [key, ...more] = keys({})

@@ -17,7 +17,7 @@ create policy users_keeper_lock on auth.users for update to auth_keeper
 
 grant select on auth.identities to auth_keeper;
 create policy identities_keeper_select on auth.identities for select to auth_keeper
-  using (user_id = (select auth_private.session_user_id()));
+  using (user_id = (select auth.uid()));
 
 create policy audit_log_entries_keeper_insert on auth.audit_log_entries for insert to auth_keeper
   with check (user_id = (select auth.uid()) and actor = 'user');

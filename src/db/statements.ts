@@ -57,7 +57,7 @@ export const statements = {
   signIn: {
     name: 'wechat_sign_in',
     text: `select session_id, refresh_counter, signed_in_at, user_json,
-             auth_private.access_token_claims(session_id, $5) as claims
+             auth_private.access_token_claims(session_id, signed_in_at, user_json, $5) as claims
            from auth_private.wechat_sign_in($1, $2, $3, $4)`,
   },
   claimCode: {
@@ -79,7 +79,7 @@ export const statements = {
   refreshSession: {
     name: 'refresh_session',
     text: `select state, refresh_counter, signed_in_at, user_json,
-             case state when 'refreshed' then auth_private.access_token_claims($1, $5) end as claims
+             case state when 'refreshed' then auth_private.access_token_claims($1, signed_in_at, user_json, $5) end as claims
            from auth_private.refresh_session($1, $2, $3, $4)`,
   },
   updateUser: { name: 'update_user', text: 'select auth_private.update_user($1, $2) as user_json' },

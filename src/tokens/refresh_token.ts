@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto'
 
 // version (1 byte) + session id (16) + counter (8) + HMAC-SHA256 of all that (32), base64url. The database keeps the
 // id and the counter alone, so a token can be given again after a lost answer and cannot be made from a stolen table.
@@ -13,8 +13,8 @@ export interface RefreshTokens {
 }
 
 /** `keys`: 32 bytes each; the first makes tokens, every one is recognised. */
-export function createRefreshTokens(keys: Buffer[]): RefreshTokens {
-  const mac = (key: Buffer, body: Buffer) =>
+export function createRefreshTokens(keys: KeyObject[]): RefreshTokens {
+  const mac = (key: KeyObject, body: Buffer) =>
     createHmac('sha256', key).update('refresh token').update(body).digest()
 
   return {

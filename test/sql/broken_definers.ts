@@ -263,6 +263,7 @@ export const exempt: Record<
   'auth_private.get_user(uuid)': 'writes nothing',
   'auth_private.request_claims(jsonb)': 'writes nothing',
   'auth_private.access_token_claims(uuid,jsonb)': 'writes nothing',
+  'auth_private.access_token_claims(uuid,timestamp with time zone,jsonb,jsonb)': 'writes nothing',
   'auth_private.custom_claims(jsonb)': 'writes nothing',
   'auth_private.admin_list_users(integer,integer,uuid,text[],text)': 'writes nothing',
   'auth_private.admin_get_user(uuid)': 'writes nothing',

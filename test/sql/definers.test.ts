@@ -112,7 +112,8 @@ describe.each(servers)('on $name', server => {
       const values: Record<string, unknown[]> = {
         get_user: [caller.sessionId],
         request_claims: [{ session_id: caller.sessionId }],
-        access_token_claims: [caller.sessionId, {}],
+        'access_token_claims(uuid,jsonb)': [caller.sessionId, {}],
+        access_token_claims: [caller.sessionId, '2026-01-01', {}, {}],
         custom_claims: [{}],
         admin_list_users: [10, 0, null, null, null],
         admin_get_user: [caller.userId],
@@ -122,10 +123,11 @@ describe.each(servers)('on $name', server => {
         admin_list_webhooks: [],
         admin_list_failed_deliveries: [webhookId],
       }
-      const places = values[name]!.map((_value, index) => `$${index + 1}`)
+      const given = values[definer.replace('auth_private.', '')] ?? values[name]!
+      const places = given.map((_value, index) => `$${index + 1}`)
       await db.experiment(async client => {
         await client.query('set transaction read only')
-        await client.query(`select ${definer.replace(/\(.*/, '')}(${places})`, values[name])
+        await client.query(`select ${definer.replace(/\(.*/, '')}(${places})`, given)
       })
     },
   )

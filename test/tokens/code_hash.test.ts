@@ -1,9 +1,9 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash, createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
 import { codeHashes } from '../../src/tokens/code_hash.ts'
 
-const [one, other] = [randomBytes(32), randomBytes(32)]
+const [one, other] = [createSecretKey(randomBytes(32)), createSecretKey(randomBytes(32))]
 const APP = 'wx00000000000000aa'
-const hex = (keys: Buffer[], appid: string, code: string) =>
+const hex = (keys: KeyObject[], appid: string, code: string) =>
   codeHashes(keys, appid, code).map(hash => hash.toString('hex'))
 
 test('a hash of 32 bytes for each key, in the order of the keys', () => {
@@ -15,8 +15,8 @@ test('a hash of 32 bytes for each key, in the order of the keys', () => {
 })
 
 test('equal on all nodes and at all times', () => {
-  expect(hex([Buffer.from(one)], APP, 'a-code')).toEqual(hex([one], APP, 'a-code'))
-  expect(hex([Buffer.alloc(32, 1)], APP, 'a-code')).toEqual([
+  expect(hex([createSecretKey(one.export())], APP, 'a-code')).toEqual(hex([one], APP, 'a-code'))
+  expect(hex([createSecretKey(Buffer.alloc(32, 1))], APP, 'a-code')).toEqual([
     'b33b928e9ed983e9428b91e76c3ed90d2663a569c30ee71d7d41e0e6f13babf5',
   ])
 })

@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto'
+import { createSecretKey, randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { createRefreshTokens } from '../../src/tokens/refresh_token.ts'
 
-const key = () => randomBytes(32)
+const key = () => createSecretKey(randomBytes(32))
 const keys = [key()]
 const tokens = createRefreshTokens(keys)
 const SESSION = '01932c07-209f-7da4-8f5b-6c1d2e3f4a5b'
@@ -42,7 +42,7 @@ test('every byte counts: with any one changed it is not ours', () => {
   }
 })
 
-const fixed = createRefreshTokens([Buffer.alloc(32, 7)])
+const fixed = createRefreshTokens([createSecretKey(Buffer.alloc(32, 7))])
 
 test('a token is of this form for ever: clients hold it for months, and any release must read it', () => {
   expect(fixed.make(SESSION, 7n)).toBe(

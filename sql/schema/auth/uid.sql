@@ -5,7 +5,7 @@ return (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'
 
 revoke all on function auth.uid() from public;
 grant execute on function auth.uid() to
-  anon, authenticated, service_role, auth_keeper, auth_holder, auth_binder, auth_merger;
+  anon, authenticated, service_role, auth_signer, auth_keeper, auth_holder, auth_binder, auth_merger;
 
 comment on function auth.uid() is
   'The id of the calling user, null for anon. It is the user whose session this is now: after a merge, the survivor.';

@@ -58,3 +58,21 @@ revoke all on function auth_private.wechat_take_access_token(text, text, text, u
 grant execute on function auth_private.wechat_take_access_token(text, text, text, uuid, integer) to authenticator;
 comment on function auth_private.wechat_take_access_token(text, text, text, uuid, integer) is
   'The former signature, for nodes of the version before. It tells of no failure.';
+
+create function auth_private.access_token_claims(p_session_id uuid, p_token jsonb) returns jsonb
+language plpgsql security definer volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_user auth.users := auth_private.enter_session(p_session_id);
+begin
+  return auth_private.access_token_claims(
+    p_session_id, (select s.created_at from auth.sessions s where s.id = p_session_id), auth_private.user_json(v_user), p_token);
+end
+$$;
+
+revoke all on function auth_private.access_token_claims(uuid, jsonb) from public;
+grant execute on function auth_private.access_token_claims(uuid, jsonb) to authenticator;
+alter function auth_private.access_token_claims(uuid, jsonb) owner to auth_keeper;
+comment on function auth_private.access_token_claims(uuid, jsonb) is
+  'The former signature, for nodes of the version before.';

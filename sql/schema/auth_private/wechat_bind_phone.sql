@@ -12,14 +12,19 @@ as $$
 declare
   v_user auth.users;
   v_former text;
+  v_hash bytea;
   v_code auth_private.wechat_codes;
   v_refusal text;
   v_constraint text;
 begin
   -- The user first, then his code: the other way round two binds of one user would deadlock.
   v_user := auth_private.hold_session(p_session_id, p_to_write => true);
-  select * into v_code from auth_private.wechat_codes c where c.code_hash = any (p_code_hashes) limit 1 for update;
-  if not found then
+  -- One by one: "= any" would be planned anew in every call, for a tenth of its time.
+  foreach v_hash in array p_code_hashes loop
+    select * into v_code from auth_private.wechat_codes c where c.code_hash = v_hash for update;
+    exit when found;
+  end loop;
+  if v_code.code_hash is null then
     -- A code that is closed for somebody else cannot be locked, and need not be: its outcome is final.
     select * into v_code from auth_private.wechat_codes c where c.code_hash = any (p_code_hashes) limit 1;
   end if;

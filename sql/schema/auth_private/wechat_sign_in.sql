@@ -11,10 +11,13 @@ declare
   v_user_id uuid;
   v_is_new boolean;
   v_has_looked boolean := false;
+  v_lacks_unionid boolean;
+  v_unionid text;
   v_constraint text;
 begin
   perform set_config('request.wechat',
-    jsonb_build_object('appid', p_appid, 'openid', p_openid, 'unionid', p_unionid)::text, true);
+    jsonb_build_object('appid', p_appid, 'openid', p_openid, 'unionid', p_unionid)::text, true),
+    set_config('request.jwt.claims', '', true);
   -- However many sign-ins of one person race, they pass here one by one; and, as in wechat_bind_account, before any row is
   -- locked: the other way round the two would deadlock.
   perform pg_advisory_xact_lock(hashtextextended('openid:' || p_appid || ':' || p_openid, 0));
@@ -23,14 +26,16 @@ begin
   loop
     v_is_new := false;
     v_user_id := auth_private.signing_user_id();
-    if v_user_id is not null and not v_has_looked and exists (
-      select from auth.users u
-      where u.wechat_unionid = p_unionid and u.id <> v_user_id and u.deleted_at is null and u.merged_into is null
-    ) then
-      -- One person with two accounts. Where they cannot be joined he signs in to the one of this openid.
-      v_has_looked := true;
-      perform auth_private.merge_by_unionid();
-      continue;
+    if v_user_id is not null and p_unionid is not null and not v_has_looked then
+      if exists (
+        select from auth.users u
+        where u.wechat_unionid = p_unionid and u.id <> v_user_id and u.deleted_at is null and u.merged_into is null
+      ) then
+        -- One person with two accounts. Where they cannot be joined he signs in to the one of this openid.
+        v_has_looked := true;
+        perform auth_private.merge_by_unionid();
+        continue;
+      end if;
     end if;
     if v_user_id is null then
       begin
@@ -64,19 +69,19 @@ begin
     end if;
 
     -- Locked: he was deleted, or this openid was unlinked from him, this very moment? Whoever signs in now is another.
-    perform from auth.users u where u.id = v_user_id for no key update;
+    select u.wechat_unionid is null into v_lacks_unionid from auth.users u where u.id = v_user_id for no key update;
     continue when auth_private.signing_user_id() is distinct from v_user_id;
+    -- The caller, for the policies, from now on.
+    perform set_config('request.jwt.claims', jsonb_build_object('sub', v_user_id, 'role', 'authenticated')::text, true);
+    -- A unionid that arrives later is noted, unless another living user has it and could not be joined.
+    v_unionid := null;
+    if v_lacks_unionid and p_unionid is not null then
+      select p_unionid into v_unionid where not exists (
+        select from auth.users o
+        where o.wechat_unionid = p_unionid and o.deleted_at is null and o.merged_into is null);
+    end if;
     update auth.users u
-    set last_sign_in_at = now(),
-        updated_at = now(),
-        -- A unionid that arrives later is noted, unless another living user has it and could not be joined.
-        wechat_unionid = case
-          when u.wechat_unionid is null and not exists (
-            select from auth.users o
-            where o.wechat_unionid = p_unionid and o.deleted_at is null and o.merged_into is null
-          ) then p_unionid
-          else u.wechat_unionid
-        end
+    set last_sign_in_at = now(), updated_at = now(), wechat_unionid = coalesce(u.wechat_unionid, v_unionid)
     where u.id = v_user_id
     returning * into v_user;
     exit when found;

@@ -67,11 +67,13 @@ describe('1. MemFire keeps its session on 502, 503 and 504 only: on /token whate
   test('a fault of ours', async () => {
     const user = await signIn(node, site.simulator)
     const name = 'auth_private.access_token_claims'
-    await change(`alter function ${name}(uuid, jsonb) rename to elsewhere`)
+    await change(`alter function ${name}(uuid, timestamptz, jsonb, jsonb) rename to elsewhere`)
     try {
       await expectPassing(refresh(node, user), 'unexpected_failure')
     } finally {
-      await change('alter function auth_private.elsewhere(uuid, jsonb) rename to access_token_claims')
+      await change(
+        'alter function auth_private.elsewhere(uuid, timestamptz, jsonb, jsonb) rename to access_token_claims',
+      )
     }
     expect((await refresh(node, user)).status).toBe(200)
   })
