@@ -67,7 +67,8 @@ export async function startProduction({ dataDir, wechatUrl, onFault }: SiteOptio
     workers,
     rows: database.rows,
     async untold() {
-      const delivered = new Set((await readFile(DELIVERED, 'utf8')).split('\n'))
+      // `a+`: before the first delivery there is no file.
+      const delivered = new Set((await readFile(DELIVERED, { encoding: 'utf8', flag: 'a+' })).split('\n'))
       const events = await database.rows<EventRow>(EVENTS)
       return events.filter(
         ({ type, user_id, created_at }) => !delivered.has(`${type} ${user_id} ${created_at.toISOString()}`),

@@ -211,6 +211,22 @@ describe('what goes wrong', () => {
     await page.getByText('What goes wrong').waitFor()
     expect(await busy.isChecked()).toBe(false)
   })
+
+  test.each([
+    'WeChat does not answer',
+    'WeChat is busy',
+    'WeChat redeems the code',
+    'WeChat answers without a number',
+  ])('%s: on in every tab, whoever has thrown the switch', async name => {
+    await handsOn(page).switch(name)
+    const other = await stage.browser.open(stage.url)
+    const its = other.page.getByRole('switch', { name })
+    await until(() => its.isChecked())
+    await its.click()
+    await until(async () => (await send(`${stage.url}/simulator/faults`)).body.faults.length === 0)
+    await other.page.context().close()
+    expect(other.complaints).toEqual([])
+  })
 })
 
 describe('the session', () => {

@@ -19,17 +19,26 @@ export const wxLogin = async (openid: string) =>
 export const tap = async (openid: string, phone: string) =>
   (await control<{ code: string }>('POST', '/phone-codes', { openid, phone })).code
 
+const STANDING = { endpoint: 'getuserphonenumber', times: 'always' }
+
 export const addFault = async (fault: object, after: boolean) =>
-  (
-    await control<{ id: number }>('POST', '/faults', {
-      ...{ endpoint: 'getuserphonenumber', fault, after, times: 'always' },
-    })
-  ).id
+  (await control<{ id: number }>('POST', '/faults', { ...STANDING, fault, after })).id
 
 export const removeFault = (id: number) => control('DELETE', `/faults/${id}`)
 
+interface StandingFault {
+  id: number
+  endpoint: string
+  times: number | string
+  fault: object
+  after: boolean
+}
+
+/** The simulator's faults of the kind that `addFault` adds, by whomever. */
 export const standingFaults = async () =>
-  (await control<{ faults: { id: number }[] }>('GET', '/faults')).faults.map(({ id }) => id)
+  (await control<{ faults: StandingFault[] }>('GET', '/faults')).faults.filter(
+    ({ endpoint, times }) => endpoint === STANDING.endpoint && times === STANDING.times,
+  )
 
 /** Every access token that the service has is dead from now on. */
 export const killTokens = () => control('POST', '/tokens/kill', {})

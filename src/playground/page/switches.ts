@@ -36,9 +36,20 @@ export async function toggle(trouble: Trouble): Promise<void> {
   set({ ...others, [trouble]: fault ? await addFault(fault, after) : true })
 }
 
-/** Those of the last visit that the simulator still has. */
+/**
+ * Those of the last visit, and the faults that the simulator has by now: of one that was thrown as the page was left nobody
+ * has heard its number, and another tab may have thrown one.
+ */
 export async function recall(): Promise<void> {
   const before = Object.entries(remembered<typeof troubles.value>('troubles', {}))
   const standing = await standingFaults()
-  set(Object.fromEntries(before.filter(([, on]) => on === true || standing.includes(on))))
+  const faults = Object.entries<{ fault?: object; after?: boolean }>(TROUBLES).flatMap(
+    ([trouble, { fault, after = false }]) => {
+      const found = standing.find(other => other.after === after && isSame(other.fault, fault))
+      return found ? [[trouble, found.id]] : []
+    },
+  )
+  set(Object.fromEntries([...before.filter(([, on]) => on === true), ...faults]))
 }
+
+const isSame = (one: object, other: object | undefined) => JSON.stringify(one) === JSON.stringify(other)
