@@ -9,13 +9,14 @@ const NEW_FORMAT_SINCE = '2024-01-01'
 /** A dead session cannot log out with 403: MemFire's client would keep it for ever; 401 lets it go. */
 const endsAsUnauthorized = new Set<ErrorCode>(['bad_jwt', 'session_not_found', 'user_banned'])
 
+/** `path` as the router of /auth/v1 has it: an operation of the application's own may be called token, too. */
 function statusOf(path: string, { code, status }: AppError): number {
   // Express serves a route in capitals and with a slash at its end, too.
   const route = path.toLowerCase().replace(/\/$/, '')
-  if (route.endsWith('/logout') && endsAsUnauthorized.has(code)) return 401
+  if (route === '/logout' && endsAsUnauthorized.has(code)) return 401
   // On 429 and 500 MemFire's client would throw its session away; on 503 it keeps it.
   const isPassing = code === 'over_request_rate_limit' || code === 'unexpected_failure'
-  if (route.endsWith('/token') && isPassing) return 503
+  if (route === '/token' && isPassing) return 503
   return status
 }
 

@@ -271,6 +271,18 @@ test('other methods of its path are refused, and so is a body that is no object'
   })
 })
 
+test.each(['token', 'logout'])('one that is called %s has the statuses of any other', async name => {
+  const other = await startNode({ db, wechatUrl: simulator.url, rpcs: [{ ...doIt, name }] })
+  const ask = (what: string, token?: string) => post(`${other.url}/auth/v1/rpc/${name}`, { what }, token)
+  try {
+    // GoTrue's routes of these names answer 503 and 401.
+    expect((await ask('no such deed', alice.accessToken)).status).toBe(500)
+    expect((await ask('count notes', 'no.good.token')).status).toBe(403)
+  } finally {
+    await other.close()
+  }
+})
+
 test('it may ask WeChat, with the access token that all share', async () => {
   const asking: AnyRpc = {
     ...doIt,
