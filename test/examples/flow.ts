@@ -108,6 +108,22 @@ export function testFlow({ site, open, newCode, bind, isBound, masked }: Acts, b
     },
   )
 
+  test('says by whose code it was opened, and takes any scene', async () => {
+    const phone = await open()
+    expect(phone.has('opened-by')).toBe(false)
+    const { id } = await userOf(phone.openid)
+    const scene = id.replaceAll('-', '')
+    for (const [raw, said] of [
+      [scene, scene],
+      ['a%3D1%26b%3D%3Cb%3E', 'a=1&b=<b>'],
+      ['100%', '100%'],
+      ['%24%26', '$&'],
+    ]) {
+      await phone.open(raw)
+      expect(phone.shows('opened-by')).toBe(`通过用户 ${said} 的小程序码打开`)
+    }
+  })
+
   test('keeps the session when it is opened again, and shows what has changed elsewhere', async () => {
     const phone = await open()
     await phone.open()

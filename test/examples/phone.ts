@@ -100,10 +100,10 @@ export function createPhone(site: Site, by: By, options: PhoneOptions = {}) {
     until,
     settled,
     has: (name: string) => element(name) !== null,
-    /** Opens the mini program, anew if it is open. */
-    async open() {
+    /** Opens the mini program, anew if it is open; with a scene, by a code. */
+    async open(scene?: string) {
       page?.detach()
-      page = simulate.render(id)
+      page = simulate.render(id, scene === undefined ? {} : { scene })
       page.attach(document.body)
       await settled()
     },

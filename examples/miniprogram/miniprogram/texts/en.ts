@@ -10,6 +10,7 @@ export const en: typeof zh = {
   unbindPhone: 'Unbind',
   unbindQuestion: 'Another account can then bind this number. Unbind it?',
   qrCode: 'My mini program code',
+  openedBy: 'Opened by the code of user {scene}',
   signOut: 'Sign out',
   again: 'Try again',
   support: 'Contact support',

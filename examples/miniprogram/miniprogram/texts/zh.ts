@@ -8,6 +8,7 @@ export const zh = {
   unbindPhone: '解除绑定',
   unbindQuestion: '解除绑定后，其他账号可以绑定这个手机号。确定吗？',
   qrCode: '我的小程序码',
+  openedBy: '通过用户 {scene} 的小程序码打开',
   signOut: '退出登录',
   again: '重试',
   support: '联系客服',

@@ -28,10 +28,21 @@ const noticeOf = (failed: Failure): Notice => ({
   support: isForSupport(failed),
 })
 
+/** WeChat encodes a scene as in a URL. */
+function decoded(scene: string): string {
+  try {
+    return decodeURIComponent(scene)
+  } catch {
+    return scene
+  }
+}
+
 Component({
   properties: {
     /** Which of the services: memfire or graphql. */
     by: { type: String, value: 'graphql' },
+    /** What the code says through which the page was opened, as WeChat hands it on. Anybody may have made it: nothing to trust. */
+    scene: { type: String, value: '' },
   },
 
   // What begins with _ is not for the view.
@@ -46,6 +57,8 @@ Component({
     /** Masked: the view needs no more. */
     phone: '',
     image: '',
+    /** By whose code the page was opened; empty: by none. */
+    openedBy: '',
     busy: false,
     waiting: '',
     notice: null as Notice | null,
@@ -54,6 +67,12 @@ Component({
     _code: '',
     /** How many actions there were. */
     _actions: 0,
+  },
+
+  observers: {
+    scene(scene: string) {
+      this.setData({ openedBy: scene && texts().openedBy.replace('{scene}', () => decoded(scene)) })
+    },
   },
 
   lifetimes: {
