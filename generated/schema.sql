@@ -1345,8 +1345,7 @@ CREATE OR REPLACE FUNCTION auth_private.access_token_claims(p_session_id uuid, p
 AS $function$
 declare
   v_caller jsonb := jsonb_build_object('sub', p_user -> 'id', 'role', 'authenticated', 'session_id', p_session_id);
-  v_claims jsonb := p_token || jsonb_build_object(
-    'sub', p_user -> 'id', 'role', 'authenticated', 'session_id', p_session_id,
+  v_claims jsonb := p_token || v_caller || jsonb_build_object(
     'phone', coalesce(p_user ->> 'phone', ''),
     -- An import may have brought more than fits into a header: whoever has that could not call at all.
     'app_metadata', case when octet_length(p_user ->> 'app_metadata') <= 4096 then p_user -> 'app_metadata' else '{}' end,

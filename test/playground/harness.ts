@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { startBrowser, type TestBrowser } from '../support/browser.ts'
+import { send } from '../support/client.ts'
 import { asOwnerOf, ended, launchIn, type Started, untilReady } from '../support/start.ts'
+import { until } from '../tasks/harness.ts'
 
 /** `npm start` and a browser. */
 export interface Stage {
@@ -31,6 +33,10 @@ export async function openStage(env: Record<string, string> = {}): Promise<Stage
     },
   }
 }
+
+/** Waits until the simulator has so many faults. */
+export const untilFaults = ({ url }: Pick<Stage, 'url'>, count: number) =>
+  until(async () => (await send(`${url}/simulator/faults`)).body.faults.length === count)
 
 /** What a person does with the phone on the page, in English. */
 export function handsOn(page: Page) {

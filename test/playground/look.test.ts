@@ -1,8 +1,6 @@
 import axe from 'axe-core'
 import type { BrowserContextOptions, Page } from 'playwright-core'
-import { send } from '../support/client.ts'
-import { until } from '../tasks/harness.ts'
-import { handsOn, openStage, type Stage } from './harness.ts'
+import { handsOn, openStage, type Stage, untilFaults } from './harness.ts'
 
 // What everybody must be able to read and use, in every state in which the page can be, wide and narrow, light and dark.
 
@@ -81,7 +79,7 @@ test.each(looks)('%s', async (_name, options) => {
   await notice.locator('.failure').waitFor()
   await isFine(page, 'failed')
   await busy.click()
-  await until(async () => (await send(`${stage.url}/simulator/faults`)).body.faults.length === 0)
+  await untilFaults(stage, 0)
   expect(complaints).toEqual([])
   await page.context().close()
 })

@@ -2,7 +2,7 @@ import type { Page } from 'playwright-core'
 import { send } from '../support/client.ts'
 import { ended } from '../support/start.ts'
 import { until } from '../tasks/harness.ts'
-import { handsOn, openStage, type Stage } from './harness.ts'
+import { handsOn, openStage, type Stage, untilFaults } from './harness.ts'
 
 // The playground as a person has it: `npm start`, and Chromium. Nothing on the page may be said that the tables do not say.
 
@@ -199,14 +199,13 @@ describe('what goes wrong', () => {
   })
 
   test('a switch is still on after a reload, where the simulator still has it', async () => {
-    const faults = () => send(`${stage.url}/simulator/faults`)
     const busy = page.getByRole('switch', { name: 'WeChat is busy' })
     await busy.click()
-    await until(async () => (await faults()).body.faults.length === 1)
+    await untilFaults(stage, 1)
     await page.reload()
     await until(() => busy.isChecked())
     await busy.click()
-    await until(async () => (await faults()).body.faults.length === 0)
+    await untilFaults(stage, 0)
     await page.reload()
     await page.getByText('What goes wrong').waitFor()
     expect(await busy.isChecked()).toBe(false)
@@ -223,7 +222,7 @@ describe('what goes wrong', () => {
     const its = other.page.getByRole('switch', { name })
     await until(() => its.isChecked())
     await its.click()
-    await until(async () => (await send(`${stage.url}/simulator/faults`)).body.faults.length === 0)
+    await untilFaults(stage, 0)
     await other.page.context().close()
     expect(other.complaints).toEqual([])
   })

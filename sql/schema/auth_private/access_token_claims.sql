@@ -8,8 +8,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_caller jsonb := jsonb_build_object('sub', p_user -> 'id', 'role', 'authenticated', 'session_id', p_session_id);
-  v_claims jsonb := p_token || jsonb_build_object(
-    'sub', p_user -> 'id', 'role', 'authenticated', 'session_id', p_session_id,
+  v_claims jsonb := p_token || v_caller || jsonb_build_object(
     'phone', coalesce(p_user ->> 'phone', ''),
     -- An import may have brought more than fits into a header: whoever has that could not call at all.
     'app_metadata', case when octet_length(p_user ->> 'app_metadata') <= 4096 then p_user -> 'app_metadata' else '{}' end,

@@ -2,6 +2,12 @@ import { signal } from '@preact/signals'
 import { addFault, removeFault, standingFaults } from './simulator.ts'
 import { remember, remembered } from './storage.ts'
 
+interface Kind {
+  fault?: object
+  /** WeChat does its part first. */
+  after?: boolean
+}
+
 /** What can go wrong, and where: in WeChat (a fault of the simulator), on the way to the phone, or with the user. */
 export const TROUBLES = {
   hang: { fault: { hang: true } },
@@ -12,7 +18,7 @@ export const TROUBLES = {
   lost: {},
   taken: {},
   twice: {},
-} as const satisfies Record<string, { fault?: object; after?: boolean }>
+} as const satisfies Record<string, Kind>
 export type Trouble = keyof typeof TROUBLES
 
 /** Those that are on; of a fault its number at the simulator. */
@@ -32,7 +38,7 @@ export async function toggle(trouble: Trouble): Promise<void> {
     if (on !== true) await removeFault(on).catch(() => {})
     return
   }
-  const { fault, after = false }: { fault?: object; after?: boolean } = TROUBLES[trouble]
+  const { fault, after = false }: Kind = TROUBLES[trouble]
   set({ ...others, [trouble]: fault ? await addFault(fault, after) : true })
 }
 
@@ -43,12 +49,10 @@ export async function toggle(trouble: Trouble): Promise<void> {
 export async function recall(): Promise<void> {
   const before = Object.entries(remembered<typeof troubles.value>('troubles', {}))
   const standing = await standingFaults()
-  const faults = Object.entries<{ fault?: object; after?: boolean }>(TROUBLES).flatMap(
-    ([trouble, { fault, after = false }]) => {
-      const found = standing.find(other => other.after === after && isSame(other.fault, fault))
-      return found ? [[trouble, found.id]] : []
-    },
-  )
+  const faults = Object.entries<Kind>(TROUBLES).flatMap(([trouble, { fault, after = false }]) => {
+    const found = standing.find(other => other.after === after && isSame(other.fault, fault))
+    return found ? [[trouble, found.id]] : []
+  })
   set(Object.fromEntries([...before.filter(([, on]) => on === true), ...faults]))
 }
 
